@@ -1,0 +1,201 @@
+#include "data/hdf5_input.hpp"
+
+#include <cstring>
+#include <filesystem>
+#include <type_traits>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+namespace ntk::data {
+namespace {
+
+// What HDF5 last complained about: the innermost entry of its error stack.
+std::string reason() {
+  std::string text = "HDF5 gives no reason";
+  const auto take = [](unsigned, const H5E_error2_t* entry, void* target) -> herr_t {
+    if (entry->desc != nullptr) *static_cast<std::string*>(target) = entry->desc;
+    return 1;  // stop: walking upward begins at the innermost
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take, &text);
+  return printable(text);
+}
+
+[[noreturn]] void fail_file(const std::string& path, const std::string& problem,
+                            const std::string& why) {
+  fail(ExitCode::input, "{} of {} ({}) make the file again with jobs/prepare_data.py", problem,
+       path, why);
+}
+
+hid_t open_file(const std::string& path) {
+  std::error_code error;
+  require(std::filesystem::is_regular_file(path, error), ExitCode::input,
+          "no data file {} ({}) check the path", path,
+          error ? error.message() : "there is no file of that name");
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  require(file >= 0, ExitCode::input,
+          "{} cannot be read as HDF5 ({}) make the file again with jobs/prepare_data.py", path,
+          reason());
+  return file;
+}
+
+template <class T>
+hid_t native_type() {
+  if constexpr (std::is_same_v<T, std::int32_t>) return H5T_NATIVE_INT32;
+  if constexpr (std::is_same_v<T, std::int64_t>) return H5T_NATIVE_INT64;
+  return H5T_NATIVE_DOUBLE;
+}
+
+// Whether every value of the stored type is a T.
+template <class T>
+bool fits(hid_t stored) {
+  const std::size_t size = H5Tget_size(stored);
+  if constexpr (std::is_floating_point_v<T>) {
+    return H5Tget_class(stored) == H5T_FLOAT && size <= sizeof(T);
+  } else {
+    return H5Tget_class(stored) == H5T_INTEGER &&
+           (size < sizeof(T) || (size == sizeof(T) && H5Tget_sign(stored) == H5T_SGN_2));
+  }
+}
+
+template <class T>
+std::string kind() {
+  return std::is_floating_point_v<T> ? "float64" : sizeof(T) == 4 ? "int32" : "int64";
+}
+
+// All texts of an attribute with `count` elements.
+bool read_texts(hid_t attribute, std::size_t count, std::vector<std::string>& texts) {
+  const Handle stored(H5Aget_type(attribute), H5Tclose);
+  const Handle memory(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_cset(memory.id(), H5Tget_cset(stored.id()));
+  if (H5Tis_variable_str(stored.id()) > 0) {
+    H5Tset_size(memory.id(), H5T_VARIABLE);
+    const Handle space(H5Aget_space(attribute), H5Sclose);
+    std::vector<char*> pointers(count, nullptr);
+    const bool read = H5Aread(attribute, memory.id(), pointers.data()) >= 0;
+    for (const char* pointer : pointers) texts.emplace_back(pointer == nullptr ? "" : pointer);
+    H5Dvlen_reclaim(memory.id(), space.id(), H5P_DEFAULT, pointers.data());
+    return read;
+  }
+  const std::size_t width = H5Tget_size(stored.id());
+  H5Tset_size(memory.id(), width);
+  H5Tset_strpad(memory.id(), H5Tget_strpad(stored.id()));
+  std::vector<char> characters(count * width);
+  if (H5Aread(attribute, memory.id(), characters.data()) < 0) return false;
+  for (std::size_t i = 0; i < count; ++i) {
+    const char* start = characters.data() + i * width;
+    std::string text(start, strnlen(start, width));
+    if (H5Tget_strpad(stored.id()) == H5T_STR_SPACEPAD) text.erase(text.find_last_not_of(' ') + 1);
+    texts.push_back(text);
+  }
+  return true;
+}
+
+}  // namespace
+
+QuietErrors::QuietErrors() {
+  H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+QuietErrors::~QuietErrors() {
+  H5Eset_auto2(H5E_DEFAULT, function_, data_);
+}
+
+Hdf5Input::Hdf5Input(const std::string& path) : path_(path), file_(open_file(path), H5Fclose) {
+  file_bytes_ = std::filesystem::file_size(path);
+}
+
+bool Hdf5Input::has(const std::string& dataset) const {
+  return H5Lexists(file_.id(), dataset.c_str(), H5P_DEFAULT) > 0;
+}
+
+template <class T>
+std::vector<T> Hdf5Input::read(const std::string& dataset, int rank,
+                               std::vector<std::int64_t>* shape) const {
+  const std::string problem = "cannot read " + dataset;
+  if (!has(dataset)) fail_file(path_, problem, "there is no such dataset");
+  const Handle set(H5Dopen2(file_.id(), dataset.c_str(), H5P_DEFAULT), H5Dclose);
+  if (!set.valid()) fail_file(path_, problem, reason());
+  const Handle type(H5Dget_type(set.id()), H5Tclose);
+  if (!fits<T>(type.id())) fail_file(path_, problem, "it is not of type " + kind<T>());
+  const Handle space(H5Dget_space(set.id()), H5Sclose);
+  const int found = H5Sget_simple_extent_ndims(space.id());
+  if (found != rank) {
+    fail_file(path_, problem, fmt::format("it has {} dimensions, {} were due", found, rank));
+  }
+  std::vector<hsize_t> sizes(static_cast<std::size_t>(rank));
+  H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr);
+
+  // Deflate, the strongest filter in use, packs at most 1032 : 1. A file that claims more would
+  // make us allocate what it does not hold.
+  std::uint64_t bytes = sizeof(T);
+  for (const hsize_t size : sizes) {
+    const bool overflow = __builtin_mul_overflow(bytes, size, &bytes);
+    if (overflow || bytes / 1100 > file_bytes_) {
+      fail_file(path_, problem, "it claims more elements than the file can hold");
+    }
+  }
+  std::vector<T> values(bytes / sizeof(T));
+  if (H5Dread(set.id(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
+    fail_file(path_, problem, reason());
+  }
+  if (shape != nullptr) shape->assign(sizes.begin(), sizes.end());
+  return values;
+}
+
+template std::vector<std::int32_t> Hdf5Input::read(const std::string&, int,
+                                                   std::vector<std::int64_t>*) const;
+template std::vector<std::int64_t> Hdf5Input::read(const std::string&, int,
+                                                   std::vector<std::int64_t>*) const;
+template std::vector<double> Hdf5Input::read(const std::string&, int,
+                                             std::vector<std::int64_t>*) const;
+
+std::vector<std::string> Hdf5Input::texts(const std::string& dataset,
+                                          const std::string& name) const {
+  const std::string problem = "cannot read the attribute " + name + " of " + dataset;
+  const Handle attribute(
+      H5Aopen_by_name(file_.id(), dataset.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
+      H5Aclose);
+  if (!attribute.valid()) fail_file(path_, problem, reason());
+  const Handle type(H5Aget_type(attribute.id()), H5Tclose);
+  const Handle space(H5Aget_space(attribute.id()), H5Sclose);
+  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
+  if (H5Tget_class(type.id()) != H5T_STRING || H5Sget_simple_extent_ndims(space.id()) != 1 ||
+      count < 0 || static_cast<std::uint64_t>(count) > file_bytes_) {
+    fail_file(path_, problem, "it is not a list of texts");
+  }
+  std::vector<std::string> read;
+  if (!read_texts(attribute.id(), static_cast<std::size_t>(count), read)) {
+    fail_file(path_, problem, reason());
+  }
+  return read;
+}
+
+std::map<std::string, std::string> Hdf5Input::attributes() const {
+  std::map<std::string, std::string> read;
+  const auto visit = [](hid_t object, const char* name, const H5A_info_t*, void* target) -> herr_t {
+    auto& values = *static_cast<std::map<std::string, std::string>*>(target);
+    const Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose);
+    if (!attribute.valid()) return 0;
+    const Handle type(H5Aget_type(attribute.id()), H5Tclose);
+    const Handle space(H5Aget_space(attribute.id()), H5Sclose);
+    if (H5Sget_simple_extent_npoints(space.id()) != 1) return 0;
+    std::vector<std::string> texts;
+    std::int64_t integer = 0;
+    double real = 0;
+    if (H5Tget_class(type.id()) == H5T_STRING && read_texts(attribute.id(), 1, texts)) {
+      values.emplace(name, texts.front());
+    } else if (fits<std::int64_t>(type.id()) &&
+               H5Aread(attribute.id(), H5T_NATIVE_INT64, &integer) >= 0) {
+      values.emplace(name, fmt::format("{}", integer));
+    } else if (fits<double>(type.id()) && H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &real) >= 0) {
+      values.emplace(name, fmt::format("{}", real));
+    }
+    return 0;
+  };
+  H5Aiterate2(file_.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, visit, &read);
+  return read;
+}
+
+}  // namespace ntk::data

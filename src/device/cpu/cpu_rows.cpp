@@ -1,0 +1,232 @@
+// CpuBackend: memory, dense products and row-wise operations.
+#include <algorithm>
+#include <cstring>
+
+#include "device/cpu/blas.hpp"
+#include "device/cpu/cpu_backend.hpp"
+#include "device/kernels/activation.hpp"
+#include "device/kernels/norm.hpp"
+
+namespace ntk::device::cpu {
+namespace {
+
+constexpr std::int64_t row_piece = 64;       // rows of a row-wise piece
+constexpr std::int64_t gemm_piece = 512;     // rows of a GEMM piece
+constexpr std::int64_t count_piece = 16384;  // entries of an element-wise piece
+
+std::int64_t pieces(std::int64_t count, std::int64_t piece) {
+  return (count + piece - 1) / piece;
+}
+
+// body(first, last) over fixed pieces of [0, count).
+template <class Body>
+void in_pieces(int threads, std::int64_t count, std::int64_t piece, Body body) {
+  parallel_for(threads, pieces(count, piece),
+               [&](std::int64_t p) { body(p * piece, std::min(count, (p + 1) * piece)); });
+}
+
+}  // namespace
+
+template <class Real>
+void CpuBackend<Real>::upload(void* device, const void* host, std::size_t bytes) {
+  std::memcpy(device, host, bytes);
+}
+template <class Real>
+void CpuBackend<Real>::download(void* host, const void* device, std::size_t bytes) {
+  std::memcpy(host, device, bytes);
+}
+template <class Real>
+void CpuBackend<Real>::zero(void* device, std::size_t bytes) {
+  std::memset(device, 0, bytes);
+}
+
+template <class Real>
+void CpuBackend<Real>::gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k,
+                            const Real* a, std::int64_t lda, const Real* b, std::int64_t ldb,
+                            bool accumulate, Real* c, std::int64_t ldc) {
+  in_pieces(threads_, m, gemm_piece, [&](std::int64_t first, std::int64_t last) {
+    cpu::gemm(ta, tb, last - first, n, k, a + (ta ? first : first * lda), lda, b, ldb,
+              accumulate ? Real(1) : Real(0), c + first * ldc, ldc);
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::add_bias(std::int64_t rows, std::int64_t width, const Real* bias, Real* x) {
+  in_pieces(threads_, rows, row_piece, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+#pragma omp simd
+      for (std::int64_t i = 0; i < width; ++i) x[r * width + i] += bias[i];
+    }
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::add(std::int64_t count, std::int64_t period, const Real* x, Real* y) {
+  for (std::int64_t base = 0; base < count; base += period) {
+    in_pieces(threads_, std::min(period, count - base), count_piece,
+              [&](std::int64_t first, std::int64_t last) {
+#pragma omp simd
+                for (std::int64_t i = first; i < last; ++i) y[base + i] += x[i];
+              });
+  }
+}
+
+template <class Real>
+void CpuBackend<Real>::gather(std::int64_t rows, std::int64_t width, const std::int32_t* ids,
+                              const Real* table, bool accumulate, Real* y) {
+  in_pieces(threads_, rows, row_piece, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      const Real* from = table + ids[r] * width;
+      Real* to = y + r * width;
+      if (accumulate) {
+#pragma omp simd
+        for (std::int64_t i = 0; i < width; ++i) to[i] += from[i];
+      } else {
+        std::copy(from, from + width, to);
+      }
+    }
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::scatter_add(int copies, std::int64_t rows, std::int64_t out_rows,
+                                   std::int64_t width, const std::int32_t* ids, const Real* x,
+                                   Real* y) {
+  in_pieces(threads_, copies * rows, row_piece, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      const Real* from = x + r * width;
+      Real* to = y + ((r / rows) * out_rows + ids[r % rows]) * width;
+#pragma omp simd
+      for (std::int64_t i = 0; i < width; ++i) to[i] += from[i];
+    }
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::mean_pool(RaggedView s, std::int64_t width, const Real* x, Real* y) {
+  parallel_for(threads_, s.samples, [&](std::int64_t i) {
+    const std::int64_t first = s.offsets[i], last = s.offsets[i + 1];
+    Real* to = y + i * width;
+    std::fill(to, to + width, Real(0));
+    for (std::int64_t r = first; r < last; ++r) {
+#pragma omp simd
+      for (std::int64_t e = 0; e < width; ++e) to[e] += x[r * width + e];
+    }
+    const Real inverse = Real(1) / static_cast<Real>(last - first);
+    for (std::int64_t e = 0; e < width; ++e) to[e] *= inverse;
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::mean_pool_backward(RaggedView s, int copies, std::int64_t width,
+                                          const Real* dy, Real* dx) {
+  const std::int64_t rows = s.offsets[s.samples];
+  parallel_for(threads_, copies * s.samples, [&](std::int64_t ci) {
+    const std::int64_t c = ci / s.samples, i = ci % s.samples;
+    const std::int64_t first = s.offsets[i], last = s.offsets[i + 1];
+    const Real inverse = Real(1) / static_cast<Real>(last - first);
+    const Real* from = dy + ci * width;
+    for (std::int64_t r = first; r < last; ++r) {
+      Real* to = dx + (c * rows + r) * width;
+#pragma omp simd
+      for (std::int64_t e = 0; e < width; ++e) to[e] += inverse * from[e];
+    }
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::layer_norm(std::int64_t rows, std::int64_t width, Real eps, const Real* x,
+                                  const Real* gamma, const Real* beta, Real* y, Real* statistics) {
+  in_pieces(threads_, rows, row_piece, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      kernels::layer_norm_row(kernels::SingleThread{}, width, eps, x + r * width, gamma, beta,
+                              y + r * width, statistics + 2 * r);
+    }
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::layer_norm_backward(std::int64_t rows, int copies, std::int64_t width,
+                                           const Real* x, const Real* statistics, const Real* gamma,
+                                           const Real* dy, Real* dx) {
+  in_pieces(threads_, copies * rows, row_piece, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      const std::int64_t at = r % rows;
+      kernels::layer_norm_backward_row(kernels::SingleThread{}, width, x + at * width,
+                                       statistics + 2 * at, gamma, dy + r * width, dx + r * width);
+    }
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::layer_norm_tangent(std::int64_t rows, std::int64_t width, const Real* x,
+                                          const Real* statistics, const Real* gamma, const Real* dx,
+                                          const Real* dgamma, const Real* dbeta, Real* dy) {
+  in_pieces(threads_, rows, row_piece, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      kernels::layer_norm_tangent_row(kernels::SingleThread{}, width, x + r * width,
+                                      statistics + 2 * r, gamma, dx + r * width, dgamma, dbeta,
+                                      dy + r * width);
+    }
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::activation(Activation kind, std::int64_t count, const Real* x, Real* y) {
+  kernels::with_activation(kind, [&]<Activation chosen>() {
+    in_pieces(threads_, count, count_piece, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = first; i < last; ++i) y[i] = kernels::activate<chosen>(x[i]);
+    });
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::activation_backward(Activation kind, std::int64_t count, std::int64_t period,
+                                           const Real* x, const Real* dy, Real* dx) {
+  kernels::with_activation(kind, [&]<Activation chosen>() {
+    in_pieces(threads_, period, count_piece, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = first; i < last; ++i) {
+        const Real slope = kernels::activate_derivative<chosen>(x[i]);
+        for (std::int64_t at = i; at < count; at += period) dx[at] += dy[at] * slope;
+      }
+    });
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::sum_rows(RaggedView s, std::int64_t rows, int copies, std::int64_t width,
+                                const Real* dy, Real* v) {
+  parallel_for(threads_, copies * s.samples, [&](std::int64_t ci) {
+    const std::int64_t c = ci / s.samples, i = ci % s.samples;
+    Real* to = v + ci * width;
+    std::fill(to, to + width, Real(0));
+    for (std::int64_t r = s.offsets[i]; r < s.offsets[i + 1]; ++r) {
+      const Real* from = dy + (c * rows + r) * width;
+#pragma omp simd
+      for (std::int64_t e = 0; e < width; ++e) to[e] += from[e];
+    }
+  });
+}
+
+template <class Real>
+void CpuBackend<Real>::sum_rows_normalised(RaggedView s, std::int64_t rows, int copies,
+                                           std::int64_t width, const Real* x,
+                                           const Real* statistics, const Real* dy, Real* v) {
+  parallel_for(threads_, copies * s.samples, [&](std::int64_t ci) {
+    const std::int64_t c = ci / s.samples, i = ci % s.samples;
+    Real* to = v + ci * width;
+    std::fill(to, to + width, Real(0));
+    for (std::int64_t r = s.offsets[i]; r < s.offsets[i + 1]; ++r) {
+      const Real* from = dy + (c * rows + r) * width;
+      const Real* at = x + r * width;
+      const Real mean = statistics[2 * r], scale = statistics[2 * r + 1];
+#pragma omp simd
+      for (std::int64_t e = 0; e < width; ++e) to[e] += from[e] * ((at[e] - mean) * scale);
+    }
+  });
+}
+
+template class CpuBackend<float>;
+template class CpuBackend<double>;
+
+}  // namespace ntk::device::cpu

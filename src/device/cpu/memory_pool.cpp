@@ -1,0 +1,63 @@
+#include "device/cpu/memory_pool.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+
+#include "base/error.hpp"
+
+namespace ntk::device::cpu {
+namespace {
+
+// Rounded up to an eighth of its leading power of two: few classes, at most 12.5 % lost.
+std::size_t size_class(std::size_t bytes) {
+  const std::size_t unit = std::max<std::size_t>(4096, std::bit_floor(bytes) / 8);
+  return (bytes + unit - 1) / unit * unit;
+}
+
+}  // namespace
+
+MemoryPool::~MemoryPool() {
+  drop_free_blocks();
+  for (auto& [pointer, size] : used_) std::free(pointer);
+}
+
+void MemoryPool::drop_free_blocks() {
+  for (auto& [size, blocks] : free_) {
+    for (void* block : blocks) std::free(block);
+    held_ -= size * blocks.size();
+  }
+  free_.clear();
+}
+
+void* MemoryPool::allocate(std::size_t bytes) {
+  const std::size_t size = size_class(bytes);
+  if (auto found = free_.find(size); found != free_.end() && !found->second.empty()) {
+    void* pointer = found->second.back();
+    found->second.pop_back();
+    used_[pointer] = size;
+    return pointer;
+  }
+  if (limit_ > 0 && held_ + size > limit_) drop_free_blocks();
+  void* pointer = nullptr;
+  if (limit_ == 0 || held_ + size <= limit_) pointer = std::aligned_alloc(4096, size);
+  require(pointer != nullptr, ExitCode::resources,
+          "out of memory: {:.2f} GiB in use, {:.2f} GiB more asked for (limit of this rank {}) "
+          "raise kernel.memory_gib, or lower kernel.tile_samples, or use fewer ranks a node",
+          static_cast<double>(held_) / (1 << 30), static_cast<double>(size) / (1 << 30),
+          limit_ == 0 ? std::string("none")
+                      : fmt::format("{:.2f} GiB", static_cast<double>(limit_) / (1 << 30)));
+  held_ += size;
+  peak_ = std::max(peak_, held_);
+  used_[pointer] = size;
+  return pointer;
+}
+
+void MemoryPool::release(void* pointer) {
+  const auto found = used_.find(pointer);
+  ensure(found != used_.end(), "release of a block the pool does not know");
+  free_[found->second].push_back(pointer);
+  used_.erase(found);
+}
+
+}  // namespace ntk::device::cpu

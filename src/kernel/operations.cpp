@@ -1,0 +1,107 @@
+#include "kernel/operations.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace ntk::kernel {
+
+namespace {
+// Time of an operation of building a panel against GEMM's: forming is bound by writing, attention
+// and row-wise work by memory.
+constexpr double build_weight = 1.6;
+}  // namespace
+
+Operations::Operations(const model::Architecture& architecture, const model::ModelConfig& config,
+                       const jacobian::Settings& settings, const Panels& panels)
+    : architecture_(architecture), config_(config), settings_(settings), panels_(panels) {}
+
+double Operations::forward(const Panel& panel) const {
+  double sum = 0;
+  for (const auto& p : architecture_.parameters) {
+    if (!p.is_linear()) continue;
+    sum += 2.0 * static_cast<double>(p.pooled ? panel.samples : panel.tokens) *
+           static_cast<double>(p.count());
+  }
+  // scores and mixing: 4 T^2 d a sample and layer, with the panel's mean length
+  const double mean = static_cast<double>(panel.tokens) / static_cast<double>(panel.samples);
+  return sum + 4.0 * static_cast<double>(config_.num_hidden_layers * config_.hidden_size) * mean *
+                   static_cast<double>(panel.tokens);
+}
+
+double Operations::once(int panel) const {
+  return forward(panels_.at(panel)) * (1.0 + settings_.copies);
+}
+
+double Operations::build(int panel) const {
+  const Panel& at = panels_.at(panel);
+  double form = 0;
+  for (const auto& p : architecture_.parameters) {
+    if (!p.is_linear() || !p.selected || p.pooled) continue;
+    form += 2.0 * static_cast<double>(at.tokens) * static_cast<double>(p.count());
+  }
+  return build_weight * (forward(at) * (2.0 + settings_.copies) + form * settings_.copies);
+}
+
+template <class F>
+double Operations::over_sites(int p, int q, F f) const {
+  const Panel &a = panels_.at(p), &b = panels_.at(q);
+  double sum = 0;
+  for (const auto& parameter : architecture_.parameters) {
+    if (!parameter.selected) continue;
+    const bool linear = parameter.is_linear();
+    const bool one_row = parameter.pooled || !linear;
+    // Vectors are contracted as gradients of one column a number; tables by token matches, of
+    // which a pair of samples has some: counted as one row of the table's width.
+    const jacobian::SitePair site{linear ? parameter.shape[1] : 1,
+                                  linear ? parameter.shape[0] : parameter.shape.back(),
+                                  one_row ? a.samples : a.tokens,
+                                  one_row ? b.samples : b.tokens,
+                                  a.samples,
+                                  b.samples,
+                                  settings_.copies,
+                                  settings_.class_diagonal,
+                                  p == q};
+    sum += f(site, linear);
+  }
+  return sum;
+}
+
+double Operations::contraction(int p, int q) const {
+  return over_sites(p, q, [](const jacobian::SitePair& s, bool linear) {
+    const double direct = jacobian::explicit_operations(s);
+    return linear ? std::min(direct, jacobian::structured_operations(s)) : direct;
+  });
+}
+
+double Operations::weighted_contraction(int p, int q) const {
+  return over_sites(p, q, [](const jacobian::SitePair& s, bool linear) {
+    const double direct = jacobian::explicit_cost(s);
+    return linear ? std::min(direct, jacobian::structured_cost(s)) : direct;
+  });
+}
+
+double Operations::panel_bytes(int panel, std::size_t real) const {
+  const Panel& at = panels_.at(panel);
+  const double d = static_cast<double>(architecture_.hidden);
+  std::vector<double> values(architecture_.segments.size(), 6.0 * d);  // a token, beside linears
+  double slice = 0;
+  for (const auto& p : architecture_.parameters) {
+    if (!p.is_linear()) continue;
+    const std::int64_t out = p.shape[0], in = p.shape[1];
+    const double share =
+        p.pooled ? static_cast<double>(at.samples) / static_cast<double>(at.tokens) : 1;
+    values[static_cast<std::size_t>(p.segment)] +=
+        share * static_cast<double>(out + (out > in ? out : 0));
+    if (p.selected) {
+      slice = std::max(slice, static_cast<double>(settings_.slice_outputs(in, out) * in));
+    }
+  }
+  const double widest = *std::max_element(values.begin(), values.end());
+  const double tokens = static_cast<double>(at.tokens);
+  const double inputs = tokens * d * static_cast<double>(architecture_.segments.size());
+  const double record = tokens * widest * (1.0 + 1.5 * settings_.copies);
+  const double formed = static_cast<double>(settings_.copies * at.samples) * slice;
+  return 1.1 * (inputs + record + formed) * static_cast<double>(real);
+}
+
+}  // namespace ntk::kernel

@@ -1,0 +1,54 @@
+// Makes the tiles of one task (design, decision 3): forward over all panels, then segment by
+// segment from the last to the first: record, factors, cotangents, contraction.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "base/error.hpp"
+#include "jacobian/contraction.hpp"
+#include "kernel/outputs.hpp"
+#include "kernel/panels.hpp"
+#include "kernel/schedule.hpp"
+#include "model/model.hpp"
+
+namespace ntk::kernel {
+
+// Seconds by kind of work.
+struct WorkTimes {
+  double forward = 0, backward = 0;
+  jacobian::Times jacobian;
+};
+
+template <class Real>
+class TaskRunner {
+ public:
+  TaskRunner(device::Backend<Real>& backend, const model::Model<Real>& model,
+             const jacobian::Settings& settings, const OutputMode& outputs, const Groups& groups,
+             int ranges);
+
+  // The task's tiles, one a unit, in the file's row order. `tick` is called between segments (it
+  // may throw to stop). Error(numerical) when an output or an entry is not finite.
+  std::vector<store::TileData> run(const Panels& panels, const Task& task, WorkTimes& times,
+                                   const std::function<void()>& tick);
+
+ private:
+  struct Slot;  // one panel in the task
+  struct Tile;  // one tile being summed
+  void forward(Slot& slot, int first_needed);
+  void contract_segment(int segment, std::vector<Slot>& slots, std::vector<Tile>& tiles,
+                        WorkTimes& times);
+  store::TileData finish(const Panels& panels, const Slot& p, const Slot& q, const Tile& tile);
+  // Segments [first, last) of a range; ranges split the segments that have selected parameters.
+  std::pair<int, int> segments_of(int range) const;
+
+  device::Backend<Real>& backend_;
+  const model::Model<Real>& model_;
+  const jacobian::Settings& settings_;
+  const OutputMode& outputs_;
+  const Groups& groups_;
+  int ranges_;
+  std::vector<int> work_segments_;  // segments with selected parameters, ascending
+};
+
+}  // namespace ntk::kernel

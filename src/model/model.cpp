@@ -1,0 +1,71 @@
+#include "model/model.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "base/error.hpp"
+#include "base/glob.hpp"
+
+namespace ntk::model {
+
+void select_parameters(Architecture& architecture, const std::vector<std::string>& include,
+                       const std::vector<std::string>& exclude) {
+  const auto matches = [&](const std::string& pattern) {
+    return std::any_of(architecture.parameters.begin(), architecture.parameters.end(),
+                       [&](const auto& p) { return glob_match(pattern, p.name); });
+  };
+  for (const auto* list : {&include, &exclude}) {
+    for (const auto& pattern : *list) {
+      require(matches(pattern), ExitCode::usage,
+              "pattern \"{}\" in model.parameters matches no tensor (names look like {} or {}) "
+              "correct the pattern",
+              pattern, architecture.parameters.front().name,
+              architecture.parameters[architecture.parameters.size() / 2].name);
+    }
+  }
+  const auto any = [](const std::vector<std::string>& patterns, const std::string& name) {
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const auto& pattern) { return glob_match(pattern, name); });
+  };
+  bool some = false;
+  for (auto& p : architecture.parameters) {
+    p.selected = any(include, p.name) && !any(exclude, p.name);
+    some = some || p.selected;
+  }
+  require(some, ExitCode::usage,
+          "model.parameters selects nothing (every tensor that \"include\" names is excluded) "
+          "loosen \"exclude\"");
+}
+
+template <class Real>
+Model<Real>::Model(device::Backend<Real>& backend, const ModelDescription& description)
+    : backend_(backend),
+      description_(description),
+      family_(
+          make_family<Real>(description.config, description.choices, description.architecture)) {
+  const auto adopt = [&](std::span<const Real> host) {
+    owned_.emplace_back(backend_, host);
+    return owned_.back().data();
+  };
+  for (const auto& p : architecture().parameters) {
+    const Real* data = nullptr;
+    if (p.source.empty()) {
+      const auto& values = p.shape.size() == 2 ? description.head.weight : description.head.bias;
+      const std::vector<Real> converted(values.begin(), values.end());
+      data = adopt(converted);
+    } else if (std::is_same_v<Real, float> && description.checkpoint->viewable_f32(p.source)) {
+      if constexpr (std::is_same_v<Real, float>) {
+        data = description.checkpoint->view_f32(p.source).data();
+      }
+    } else {
+      data = adopt(description.checkpoint->template read<Real>(p.source));
+    }
+    weights_.data.push_back(data);
+    weights_.selected.push_back(p.selected ? 1 : 0);
+  }
+}
+
+template class Model<float>;
+template class Model<double>;
+
+}  // namespace ntk::model

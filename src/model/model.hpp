@@ -1,0 +1,55 @@
+// A model ready to run: architecture, parameters chosen for differentiation, weights on a device.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/family.hpp"
+#include "model/head.hpp"
+
+namespace ntk::model {
+
+// Everything about a model that does not depend on precision or device; shared by all ranks.
+struct ModelDescription {
+  std::string path;
+  ModelConfig config;
+  Choices choices;
+  Architecture architecture;
+  std::shared_ptr<const Checkpoint> checkpoint;
+  Head head;  // drawn, read, or the checkpoint's own
+};
+
+// Marks the parameters that match any of `include` and none of `exclude` (glob patterns over
+// tensor names). Error(usage) for a pattern that matches nothing, or when nothing is left.
+void select_parameters(Architecture& architecture, const std::vector<std::string>& include,
+                       const std::vector<std::string>& exclude);
+
+template <class Real>
+class Model {
+ public:
+  // Loads the weights in precision Real; on the CPU in fp32 they are used in place, so that all
+  // ranks of a node share one copy (the page cache's).
+  Model(device::Backend<Real>& backend, const ModelDescription& description);
+
+  const Architecture& architecture() const { return description_.architecture; }
+  int segments() const { return static_cast<int>(architecture().segments.size()); }
+  // Samples on the device, in the form the segments take.
+  Batch<Real> batch(const TokenBatch& samples) const {
+    return Batch<Real>(backend_, samples, architecture().first_position,
+                       description_.choices.pooling);
+  }
+  Tape<Real> tape() const { return Tape<Real>(backend_, weights_); }
+  Value forward(int segment, Tape<Real>& tape, const Batch<Real>& batch, Value input) const {
+    return family_->forward(segment, tape, batch, input);
+  }
+
+ private:
+  device::Backend<Real>& backend_;
+  const ModelDescription& description_;
+  std::unique_ptr<Family<Real>> family_;
+  std::vector<device::Array<Real, Real>> owned_;
+  Weights<Real> weights_;
+};
+
+}  // namespace ntk::model

@@ -1,0 +1,38 @@
+// Eigenvalues and eigenvectors of distributed symmetric matrices, in descending order.
+//
+//   values only    PDSYEVR 'N'                      (ScaLAPACK, MRRR)
+//   all vectors    PDSYEVD, padded workspace        (ScaLAPACK, divide and conquer)
+//   leading pairs  EPSKRYLOVSCHUR on a shell matrix (SLEPc; own product)
+//
+// All are collective over the matrix's grid, check for finite entries first, and leave A as it was:
+// ScaLAPACK destroys the lower triangle with the diagonal only, which is restored from the upper
+// one, so no second copy is ever held. Failures inside a solver are AgreedError(numerical).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "spectrum/block_cyclic.hpp"
+#include "spectrum/norms.hpp"
+
+namespace ntk::spectrum {
+
+struct Pairs {
+  std::vector<double> values;  // descending
+  BlockCyclicMatrix vectors;   // n x values.size(), column k belongs to values[k]
+  std::string method;          // routine used
+};
+
+// All eigenvalues.
+std::vector<double> solve_values(BlockCyclicMatrix& a, const std::string& name);
+
+// All pairs.
+Pairs solve_all(BlockCyclicMatrix& a, const std::string& name);
+
+// The `count` algebraically largest pairs; `count` is cut to n. Uses solve_all where the Krylov
+// space would be most of the matrix (3 count >= n). Residuals are driven below n eps |A|_F.
+Pairs solve_leading(BlockCyclicMatrix& a, std::int64_t count, const Norms& norms,
+                    const std::string& name);
+
+}  // namespace ntk::spectrum

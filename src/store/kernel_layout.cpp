@@ -1,0 +1,304 @@
+#include "store/kernel_layout.hpp"
+
+#include <fmt/chrono.h>
+
+#include <algorithm>
+#include <ctime>
+#include <set>
+
+#include "base/log.hpp"
+#include "store/disk.hpp"
+
+namespace ntk::store {
+
+namespace {
+
+std::int64_t samples_of(const KernelSpec& spec, const KernelSet& set) {
+  return set.grid.rows() / spec.rows_per_sample;
+}
+
+void check_name(const std::string& name, const std::string& kind, std::set<std::string>& seen) {
+  require(!name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos,
+          ExitCode::usage,
+          "{} \"{}\" cannot be stored (its name is empty, a dot or has a slash) "
+          "rename it",
+          kind, name);
+  require(seen.insert(name).second, ExitCode::usage,
+          "two {}s are named {} (each needs a name of its own) rename one", kind, name);
+}
+
+void check_table(const SampleTable& table, std::int64_t samples, const std::string& set) {
+  const auto check = [&](const auto& values, std::int64_t columns, const char* what) {
+    ensure(values.empty() || static_cast<std::int64_t>(values.size()) == samples * columns,
+           "{} of set \"{}\" has {} values for {} samples", what, set, values.size(), samples);
+  };
+  check(table.source_row, 1, "source_row");
+  check(table.tokens, 1, "tokens");
+  check(table.label, 1, "label");
+  check(table.target, table.label_sets, "target");
+  check(table.reference, 1, "reference");
+  check(table.reference_variance, 1, "reference_variance");
+  check(table.noise_variance, 1, "noise_variance");
+  check(table.group, 1, "group");
+}
+
+void check_panels(const std::vector<std::int64_t>& starts, std::int64_t rows_per_sample) {
+  ensure(!starts.empty() && starts.front() == 0, "panels do not start at 0");
+  for (std::size_t p = 1; p < starts.size(); ++p)
+    ensure(starts[p] > starts[p - 1] && starts[p] % rows_per_sample == 0, "panel {} ends at row {}",
+           p - 1, starts[p]);
+}
+
+// Entries above the diagonal tiles.
+std::int64_t upper_entries(const TileGrid& grid) {
+  std::int64_t entries = 0;
+  for (std::size_t p = 1; grid.symmetric && p < grid.row_starts.size(); ++p)
+    entries += grid.row_starts[p - 1] * (grid.row_starts[p] - grid.row_starts[p - 1]);
+  return entries;
+}
+
+// Calls visit(name, values, dims) for every array of a sample table that is stored.
+template <class Visit>
+void visit_table(const SampleTable& table, std::int64_t samples, Visit visit) {
+  const auto one = [&](const char* name, const auto& values, h5::Dims dims) {
+    if (!values.empty()) visit(name, values, std::move(dims));
+  };
+  one("source_row", table.source_row, {samples});
+  one("tokens", table.tokens, {samples});
+  one("label", table.label, {samples});
+  one("target", table.target, {samples, table.label_sets});
+  one("reference", table.reference, {samples});
+  one("reference_variance", table.reference_variance, {samples});
+  one("noise_variance", table.noise_variance, {samples});
+  one("group", table.group, {samples});
+}
+
+void write_known(hid_t file, const KernelSpec& spec, const KernelSet& set) {
+  const auto put = [&](const std::string& path, const auto& values) {
+    h5::Dataset(file, path).write_all(values);
+  };
+  std::vector<std::int64_t> sample, output;
+  for (std::int64_t row = 0; row < set.grid.rows(); ++row) {
+    sample.push_back(row / spec.rows_per_sample);
+    output.push_back(row % spec.rows_per_sample);
+  }
+  put(rows_path(set.name) + "/sample", sample);
+  put(rows_path(set.name) + "/output", output);
+  visit_table(set.samples, samples_of(spec, set),
+              [&](const std::string& name, const auto& values, const h5::Dims&) {
+                put(samples_path(set.name) + "/" + name, values);
+              });
+  if (!set.samples.label.empty())
+    h5::write_attribute(h5::open_object(file, samples_path(set.name) + "/label"), "classes",
+                        set.samples.classes);
+  const std::string journal = journal_path(set.name);
+  put(journal + "/row_starts", set.grid.row_starts);
+  put(journal + "/column_starts", set.grid.column_starts);
+}
+
+}  // namespace
+
+std::string matrices_path(const std::string& set) {
+  return set.empty() ? "/kernel" : "/evaluate/" + set;
+}
+std::string rows_path(const std::string& set) {
+  return set.empty() ? "/rows" : "/evaluate/" + set + "/rows";
+}
+std::string samples_path(const std::string& set) {
+  return set.empty() ? "/samples" : "/evaluate/" + set + "/samples";
+}
+std::string journal_path(const std::string& set) {
+  return "/journal" + matrices_path(set);
+}
+std::string partial_path(int range, const std::string& set) {
+  return fmt::format("/partial/{}{}", range, matrices_path(set));
+}
+std::string matrix_path(const std::string& parent, const std::vector<std::string>& groups,
+                        std::size_t matrix) {
+  return matrix == 0 ? parent + "/total" : parent + "/groups/" + groups[matrix - 1];
+}
+
+Rectangle rectangle(const TileGrid& grid, std::int64_t tile) {
+  const auto [row, column] = grid.panels_of(tile);
+  const auto r = static_cast<std::size_t>(row), c = static_cast<std::size_t>(column);
+  return {grid.row_starts[r], grid.column_starts[c], grid.row_starts[r + 1] - grid.row_starts[r],
+          grid.column_starts[c + 1] - grid.column_starts[c]};
+}
+
+bool carries_outputs(const TileGrid& grid, const Unit& unit) {
+  const auto [row, column] = grid.panels_of(unit.tile);
+  return unit.range == 0 && (grid.symmetric ? row == column : column == 0);
+}
+
+std::int64_t PlannedDataset::bytes() const {
+  std::int64_t bytes = static_cast<std::int64_t>(H5Tget_size(type));
+  for (const auto extent : dims) bytes *= extent;
+  return bytes;
+}
+
+// In the order of their places in the file: what is unlinked at the end comes last, so that the
+// file then shrinks.
+std::vector<PlannedDataset> planned_datasets(const KernelSpec& spec) {
+  std::vector<PlannedDataset> out;
+  const auto matrices = [&](const std::string& parent, const TileGrid& grid, hid_t type) {
+    for (std::size_t m = 0; m <= spec.groups.size(); ++m)
+      out.push_back({matrix_path(parent, spec.groups, m),
+                     type,
+                     {grid.rows(), grid.columns()},
+                     upper_entries(grid) * static_cast<std::int64_t>(H5Tget_size(type))});
+  };
+  const hid_t stored = spec.single_precision ? H5T_IEEE_F32LE : H5T_IEEE_F64LE;
+  const auto matrix_count = static_cast<std::int64_t>(spec.groups.size()) + 1;
+  for (const auto& set : spec.sets) {
+    const TileGrid& grid = set.grid;
+    const std::int64_t samples = samples_of(spec, set);
+    matrices(matrices_path(set.name), grid, stored);
+    out.push_back({rows_path(set.name) + "/sample", H5T_STD_I64LE, {grid.rows()}});
+    out.push_back({rows_path(set.name) + "/output", H5T_STD_I64LE, {grid.rows()}});
+    visit_table(set.samples, samples,
+                [&]<class T>(const std::string& name, const std::vector<T>&, h5::Dims dims) {
+                  out.push_back(
+                      {samples_path(set.name) + "/" + name, h5::memory_type<T>(), std::move(dims)});
+                });
+    out.push_back(
+        {samples_path(set.name) + "/outputs", H5T_IEEE_F64LE, {samples, spec.output_columns}});
+    const std::string journal = journal_path(set.name);
+    const std::int64_t rows = journal_rows(spec.ranges);
+    out.push_back({journal + "/state", H5T_STD_U8LE, {rows, grid.tile_count()}});
+    out.push_back({journal + "/checksum", H5T_STD_U64LE, {rows, grid.tile_count(), matrix_count}});
+    out.push_back({journal + "/outputs_checksum", H5T_STD_U64LE, {grid.row_panels()}});
+    out.push_back({journal + "/row_starts", H5T_STD_I64LE, {grid.row_panels() + 1}});
+    out.push_back({journal + "/column_starts", H5T_STD_I64LE, {grid.column_panels() + 1}});
+  }
+  out.push_back({"/journal/mirror", H5T_STD_U8LE, {}});
+  out.push_back({"/error/samples", H5T_STD_I64LE, {spec.error_samples}});
+  for (const char* name : {"delta", "rms", "largest"})
+    out.push_back({fmt::format("/error/{}", name), H5T_IEEE_F64LE, {}});
+  for (int range = 0; spec.ranges > 1 && range < spec.ranges; ++range)
+    for (const auto& set : spec.sets)
+      matrices(partial_path(range, set.name), set.grid, H5T_IEEE_F64LE);
+  return out;
+}
+
+void check_spec(const KernelSpec& spec) {
+  ensure(!spec.sets.empty() && spec.sets[0].name.empty() && spec.sets[0].grid.symmetric,
+         "the first set of a kernel file is not train x train");
+  ensure(spec.rows_per_sample >= 1 && spec.output_columns >= 1 && spec.ranges >= 1 &&
+             spec.error_samples >= 0 && spec.identity.is_object() &&
+             (spec.provenance.is_object() || spec.provenance.is_null()),
+         "a kernel file's specification");
+  std::set<std::string> groups, sets;
+  for (const auto& group : spec.groups) check_name(group, "group", groups);
+  for (std::size_t s = 0; s < spec.sets.size(); ++s) {
+    const KernelSet& set = spec.sets[s];
+    const std::string kind = s == 0 ? "training set" : "evaluation set " + set.name;
+    if (s > 0) {
+      check_name(set.name, "evaluation set", sets);
+      ensure(!set.grid.symmetric && set.grid.columns() == spec.sets[0].grid.rows(),
+             "the grid of {}", kind);
+    }
+    require(set.grid.rows() > 0 && set.grid.columns() > 0, ExitCode::input,
+            "the {} is empty (a kernel needs at least one sample) choose other data", kind);
+    check_panels(set.grid.row_starts, spec.rows_per_sample);
+    check_panels(set.grid.column_starts, spec.rows_per_sample);
+    ensure(!set.grid.symmetric || set.grid.row_starts == set.grid.column_starts,
+           "a symmetric grid with two kinds of panels");
+    check_table(set.samples, samples_of(spec, set), set.name);
+  }
+}
+
+void lay_out(const std::string& path, const KernelSpec& spec) {
+  h5::Handle file = h5::create_file(path);
+  if (!spec.provenance.contains("created")) h5::write_attribute(file, "created", time_stamp());
+  if (!spec.provenance.is_null())
+    for (const auto& [key, value] : spec.provenance.items()) h5::write_attribute(file, key, value);
+  for (const auto& [key, value] : spec.identity.items()) h5::write_attribute(file, key, value);
+  h5::write_attribute(file, "identity", spec.identity.dump());
+  h5::write_attribute(file, "format", kernel_format);
+  h5::write_attribute(file, "format_version", kernel_format_version);
+  h5::write_attribute(file, "rows_per_sample", spec.rows_per_sample);
+  h5::write_attribute(file, "complete", 0);
+  for (const auto& planned : planned_datasets(spec)) {
+    const auto dataset = h5::create_dataset(file, planned.path, planned.type, planned.dims);
+    if (planned.path.starts_with("/kernel/")) h5::write_attribute(dataset, "triangle", "lower");
+  }
+  for (const auto& set : spec.sets) write_known(file, spec, set);
+  // Links come back sorted by name; these keep the order.
+  std::vector<std::string> names;
+  for (std::size_t s = 1; s < spec.sets.size(); ++s) names.push_back(spec.sets[s].name);
+  if (!names.empty()) h5::write_attribute(h5::open_object(file, "/evaluate"), "sets", names);
+  if (!spec.groups.empty())
+    h5::write_attribute(h5::open_object(file, "/kernel/groups"), "groups", spec.groups);
+  h5::check(H5Fflush(file, H5F_SCOPE_GLOBAL), "flush " + path);
+  file.close("close " + path);
+  sync_path(path);
+}
+
+void check_identity(hid_t file, const std::string& path, const KernelSpec& spec) {
+  require(h5::has_attribute(file, "format") && h5::read_attribute(file, "format") == kernel_format,
+          ExitCode::io, "cannot use {} (it is not a kernel file) choose another run.directory",
+          path);
+  const auto version = h5::read_attribute(file, "format_version");
+  require(version == kernel_format_version, ExitCode::io,
+          "cannot use {} (format version {}, this program knows {}) use the program that wrote it",
+          path, version.dump(), kernel_format_version);
+  const auto stored = nlohmann::json::parse(h5::read_attribute(file, "identity").get<std::string>(),
+                                            nullptr, false);
+  require(stored.is_object(), ExitCode::io,
+          "cannot use {} (its identity is no JSON object) it is "
+          "damaged: choose another run.directory",
+          path);
+  auto keys = stored;
+  keys.update(spec.identity);
+  std::vector<std::string> differences;
+  for (const auto& [key, unused] : keys.items()) {
+    const auto text = [&](const nlohmann::json& from) {
+      return from.contains(key) ? from[key].dump() : std::string("none");
+    };
+    const bool equal =
+        stored.contains(key) && spec.identity.contains(key) && stored[key] == spec.identity[key];
+    if (equal) continue;
+    const std::string line =
+        fmt::format("{}: file {}, job {}", key, text(stored), text(spec.identity));
+    if (std::find(spec.free_keys.begin(), spec.free_keys.end(), key) != spec.free_keys.end())
+      log::warn("{} goes on with another value of {}", path, line);
+    else
+      differences.push_back(line);
+  }
+  require(
+      differences.empty(), ExitCode::usage,
+      "{} holds another job's kernel ({}) use another run.directory or the first job's settings",
+      path, fmt::join(differences, "; "));
+}
+
+void check_layout(hid_t file, const std::string& path, const KernelSpec& spec) {
+  try {
+    for (const auto& planned : planned_datasets(spec)) {
+      const h5::Dataset dataset(file, planned.path, planned.dims);
+      require(dataset.bytes() == planned.bytes(), ExitCode::io,
+              "{} has another type than this job's", planned.path);
+    }
+    for (const auto& set : spec.sets) {
+      const std::string journal = journal_path(set.name);
+      const bool equal =
+          h5::read<std::int64_t>(file, journal + "/row_starts") == set.grid.row_starts &&
+          h5::read<std::int64_t>(file, journal + "/column_starts") == set.grid.column_starts &&
+          (set.samples.source_row.empty() ||
+           h5::read<std::int64_t>(file, samples_path(set.name) + "/source_row") ==
+               set.samples.source_row);
+      require(equal, ExitCode::io, "{} has other panels or samples than this job's",
+              matrices_path(set.name));
+    }
+  } catch (const Error& error) {
+    fail(ExitCode::io,
+         "cannot go on with {} (it is laid out in another way: {}) use another "
+         "run.directory, or the program that wrote it",
+         path, error.what());
+  }
+}
+
+std::string time_stamp() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+}  // namespace ntk::store

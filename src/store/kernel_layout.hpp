@@ -1,0 +1,67 @@
+// The names, shapes and first contents of everything in kernel.h5, for the writer and the reader.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "store/hdf5.hpp"
+#include "store/kernel_file.hpp"
+
+namespace ntk::store {
+
+inline constexpr const char* kernel_format = "ntkspectra-kernel";
+inline constexpr std::int64_t kernel_format_version = 1;
+
+// Where the data of one set live ("" = train x train).
+std::string matrices_path(const std::string& set);            // /kernel, /evaluate/SET
+std::string rows_path(const std::string& set);                // /rows, /evaluate/SET/rows
+std::string samples_path(const std::string& set);             // /samples, ...
+std::string journal_path(const std::string& set);             // /journal/kernel, ...
+std::string partial_path(int range, const std::string& set);  // /partial/RANGE/kernel, ...
+// A matrix below matrices_path or partial_path: index 0 is total, 1 + g the group g.
+std::string matrix_path(const std::string& parent, const std::vector<std::string>& groups,
+                        std::size_t matrix);
+
+// A tile's place in its matrix.
+struct Rectangle {
+  std::int64_t row, column, rows, columns;
+};
+Rectangle rectangle(const TileGrid& grid, std::int64_t tile);
+
+// Journals have one row of states and checksums a range, and with several ranges one more for the
+// sum of all: a tile whose sum is journalled no longer needs its ranges.
+inline int journal_rows(int ranges) {
+  return ranges > 1 ? ranges + 1 : 1;
+}
+inline int sum_row(int ranges) {
+  return ranges > 1 ? ranges : -1;
+}
+
+// A dataset of a kernel file that is being laid out. `sparse_bytes` are those of its bytes that a
+// file without mirrored triangles never writes.
+struct PlannedDataset {
+  std::string path;
+  hid_t type;
+  h5::Dims dims;
+  std::int64_t sparse_bytes = 0;
+  std::int64_t bytes() const;
+};
+std::vector<PlannedDataset> planned_datasets(const KernelSpec& spec);
+
+// Checks sizes and names: Error(internal) for sizes, Error(usage) for a name that is used twice or
+// cannot be one, Error(input) for a set without samples.
+void check_spec(const KernelSpec& spec);
+
+// Makes the whole file, serially: attributes, datasets (early allocation, unfilled), and all that
+// is known before the first tile. The file is synced on return.
+void lay_out(const std::string& path, const KernelSpec& spec);
+
+// Throws Error(usage) naming the identity keys in which the file differs from the job, and
+// Error(io) for a file that is none of ours or is laid out in another way.
+void check_identity(hid_t file, const std::string& path, const KernelSpec& spec);
+void check_layout(hid_t file, const std::string& path, const KernelSpec& spec);
+
+// Current time, UTC, as in 2024-05-17T09:30:00Z.
+std::string time_stamp();
+
+}  // namespace ntk::store

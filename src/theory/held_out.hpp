@@ -1,0 +1,75 @@
+// Out of sample: kernel gradient descent on a training block, measured on held-out rows that share
+// no group with it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "theory/filter.hpp"
+#include "theory/linear_algebra.hpp"
+
+namespace ntk::theory {
+
+// Row indexes, each list ascending.
+struct Split {
+  std::vector<std::size_t> train, test;
+};
+
+// Draws whole groups (rows with equal `group`; empty = every row its own) in seeded random order:
+// into `test` until it holds test_rows, then into `train` until it holds train_rows. A group that
+// would overshoot is cut for the rest: its surplus rows are used nowhere. Throws Error(input) when
+// the groups are too few for both.
+Split draw_split(std::size_t rows, std::span<const std::int64_t> group, std::size_t train_rows,
+                 std::size_t test_rows, std::uint64_t seed);
+
+// Entries [rows x columns] of the row-major (n, n) matrix.
+std::vector<double> sub_matrix(std::span<const double> matrix, std::size_t n,
+                               std::span<const std::size_t> rows,
+                               std::span<const std::size_t> columns);
+
+// A training block and a test block in the modes of the centred training kernel.
+struct HeldOutModes {
+  std::size_t train = 0, test = 0;
+  SymmetricEigen eigen;        // of the centred training kernel divided by its rows
+  std::size_t modes = 0;       // positive ones
+  std::vector<double> factor;  // (test, modes) row-major: centred test block times U / train
+};
+
+// Centring by training means: K_te - rowmean(K_te) - colmean(K_tr) + mean(K_tr), rowmean over
+// training columns. `train_kernel` (train, train) and `test_kernel` (test, train), row-major.
+HeldOutModes held_out_modes(std::vector<double> train_kernel, std::vector<double> test_kernel,
+                            std::size_t train, std::size_t test);
+
+// Predictions on the test rows after total step size eta (infinite: interpolation):
+// f(x) = mean(y) + sum_k factor_k (1 - S_k)/l_k u_k^T (y - mean(y)).
+std::vector<double> predict(const HeldOutModes& modes, std::span<const double> labels, double eta);
+
+// mean (prediction - reference)^2 - mean reference_variance: unbiased for the excess risk when the
+// reference is a noisy mean of that variance, independent of the training labels.
+double measured_risk(std::span<const double> predictions, std::span<const double> reference,
+                     std::span<const double> reference_variance);
+
+// What every rule reached on one split.
+struct RuleRisk {
+  std::string rule;
+  double eta = 0;   // infinite for never stopping
+  double risk = 0;
+};
+struct HeldOutRun {
+  std::vector<double> risk;       // along the path given
+  double noise = 0;               // variance used by the rules
+  double norm2 = 0;               // of the GCV-tuned fit
+  std::vector<RuleRisk> rules;    // oracle, discrepancy, gcv, sure, rwy, never, null
+};
+
+// `noise_variances` of the training rows; empty = estimated by effective_noise of the training fit.
+// `path`: total step sizes, ascending; the oracle is the best of them, of not starting and of never
+// stopping. A rule that is undefined here (no noise: rwy) is left out.
+HeldOutRun run_held_out(const HeldOutModes& modes, std::span<const double> labels,
+                        std::span<const double> noise_variances, std::span<const double> reference,
+                        std::span<const double> reference_variance, std::span<const double> path);
+
+}  // namespace ntk::theory

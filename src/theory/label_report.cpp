@@ -1,0 +1,157 @@
+// What one label vector says on the centred kernel: noise, norm, learning curve, stopping times.
+#include <cmath>
+#include <numeric>
+
+#include "theory/learning_curve.hpp"
+#include "theory/linear_algebra.hpp"
+#include "theory/report_parts.hpp"
+#include "theory/stopping.hpp"
+
+namespace ntk::theory {
+
+using nlohmann::json;
+
+namespace {
+
+// |H y|^2 with the mean of every output removed.
+double centred_square(const std::vector<double>& labels, std::int64_t outputs) {
+  const auto stride = static_cast<std::size_t>(outputs);
+  double square = 0;
+  for (std::size_t c = 0; c < stride; ++c) {
+    std::vector<double> of_output;
+    for (std::size_t r = c; r < labels.size(); r += stride) of_output.push_back(labels[r]);
+    for (const double v : centred(of_output)) square += v * v;
+  }
+  return square;
+}
+
+json stop_json(const ReportContext& context, double eta, const std::string& rule) {
+  const bool never = std::isinf(eta);
+  json stop = quantity(eta, "1/l of K/n", rule);
+  stop["never"] = never;
+  stop["steps"] = quantity(eta * context.values[0], "steps of size 1/l_1", "eta l_1, centred");
+  stop["df"] = quantity(degrees_of_freedom(flow_residual(context.values, eta)), "modes",
+                        "sum 1 - exp(-eta l_k)");
+  return stop;
+}
+
+}  // namespace
+
+std::optional<PreparedLabels> prepare_labels(ReportContext& context, const LabelSet& labels) {
+  const auto& inputs = context.inputs;
+  const double n = context.n();
+  const auto outputs = static_cast<double>(inputs.rows_per_sample);
+  const double square = centred_square(labels.values, inputs.rows_per_sample);
+  const double plain = std::inner_product(labels.values.begin(), labels.values.end(),
+                                          labels.values.begin(), 0.0);
+  const auto refuse = [&](const std::string& why) {
+    context.limits.push_back("label set " + labels.name + ": " + why);
+    return std::nullopt;
+  };
+  if (!(square > 1e-20 * plain)) return refuse("the labels are constant, nothing is to be learned");
+
+  PreparedLabels p;
+  const bool known = inputs.noise_source == NoiseSource::data && !inputs.noise_variances.empty();
+  const std::size_t modes = context.values.size();
+  const std::vector<double> zero(modes, 0.0);
+  p.modes = label_modes(labels.projections, square,
+                        known ? std::span<const double>(inputs.noise_modes) : zero,
+                        known ? mean(inputs.noise_variances) : 0.0, n, outputs, modes);
+  const auto grid = eta_grid(context.values);
+  p.gcv_eta = gcv_stop(context.values, p.modes, grid);
+  p.effective_noise = effective_noise(context.values, p.modes, p.gcv_eta);
+  p.norm2 = rkhs_norm2(context.values, p.modes, p.gcv_eta);
+  if (known) {
+    p.noise = mean(inputs.noise_variances);
+    p.noise_rule = "data: mean of the rows' noise variances";
+  } else if (inputs.noise_source == NoiseSource::number) {
+    p.noise = inputs.noise_number;
+    p.noise_rule = "number: given in the job file";
+  } else {
+    p.noise = p.effective_noise;
+    p.noise_rule = "estimate: RSS/(n - df) at the GCV stop; unresolved signal counts as noise";
+  }
+  if (!known) p.modes = with_noise(std::move(p.modes), p.noise);
+  if (!(p.modes.signal() > 0)) {
+    return refuse("the noise variance is not below the labels' variance, no signal is left to learn");
+  }
+  return p;
+}
+
+json label_report(ReportContext& context, const LabelSet& labels, const PreparedLabels& p) {
+  const auto& values = context.values;
+  const double n = context.n();
+  const auto samples = static_cast<double>(context.inputs.samples);
+  const auto say = [&](std::vector<std::string>& list, const std::string& what) {
+    list.push_back("label set " + labels.name + ": " + what);
+  };
+  json set{{"name", labels.name}};
+  set["label_variance"] = quantity(p.modes.total_power(), "y^2", "|y - mean y|^2/n");
+  set["noise_variance"] = quantity(p.noise, "y^2", p.noise_rule);
+  set["effective_noise"] = quantity(p.effective_noise, "y^2", "RSS/(n - df) at the GCV stop");
+  set["signal_variance"] =
+      quantity(p.modes.signal(), "y^2", "label variance - noise: the null risk in sample");
+  set["rkhs_norm2"] =
+      quantity(p.norm2, "y^2 / l of K/n", "squared RKHS norm of the GCV-stopped fit");
+
+  // The learning curve at n/8 ... n.
+  std::vector<double> sizes, rows;
+  for (const double part : {8.0, 4.0, 2.0, 1.0}) {
+    sizes.push_back(std::floor(samples / part));
+    rows.push_back(sizes.back() * static_cast<double>(context.inputs.rows_per_sample));
+  }
+  const auto curve = plug_in_curve(values, context.curve, p.modes, p.noise, rows);
+  json points = json::array();
+  bool usable = true;
+  for (std::size_t i = 0; i < curve.size(); ++i) {
+    usable = usable && curve[i].risk > 0;
+    points.push_back({{"n", sizes[i]},
+                      {"risk", curve[i].risk},
+                      {"noise_share", curve[i].noise_share},
+                      {"df", curve[i].df}});
+  }
+  set["plug_in"] = {
+      {"unit", "y^2"},
+      {"rule", "predicted excess risk of the best ridge at n samples, from this kernel and these "
+               "labels (deterministic equivalent)"},
+      {"curve", points},
+      {"slope", quantity(learning_slope(curve), "1", "log risk on log n over n/8 to n")}};
+  if (!usable) {
+    say(context.limits,
+        "the plug-in risk is not positive: the noise variance is too large for these labels, so "
+        "the curve means nothing");
+  }
+
+  // Stopping times.
+  const auto grid = eta_grid(values);
+  json stops;
+  stops["gcv"] = stop_json(context, p.gcv_eta, "minimum of (RSS/n)/(1 - df/n)^2");
+  if (p.gcv_eta >= grid[gcv_points(values, p.modes, grid) - 1]) {
+    say(context.caveats,
+        "GCV finds no reason to stop, so effective_noise and rkhs_norm2 are those of a late fit");
+  }
+  const bool noisy = p.noise > 1e-12 * p.modes.total_power();
+  if (noisy) {
+    stops["sure"] = stop_json(context, sure_stop(values, p.modes, grid),
+                              "minimum of RSS/n + 2 sum (1 - S_k) nz_k");
+    stops["discrepancy"] = stop_json(context, discrepancy_stop(values, p.modes, p.noise),
+                                     "first RSS/n <= noise variance");
+  }
+  if (!noisy || !(p.norm2 > 0)) {
+    say(context.limits,
+        noisy ? "no Raskutti-Wainwright-Yu stopping time: the GCV-stopped fit has norm zero"
+              : "no stopping time but GCV's: without noise there is no reason to stop early");
+  } else {
+    const double eta = rwy_stop(values, n, p.noise, p.norm2);
+    const double radius = p.norm2 / eta;
+    json rwy = stop_json(context, eta, "last eta with sum min(l_k, 1/eta) <= n R^2/(4 e^2 s^2 eta^2)");
+    rwy["critical_radius2"] = quantity(radius, "y^2", "R^2 e_n^2");
+    rwy["bound"] = quantity(12 * radius, "y^2", "12 R^2 e_n^2, bound on the in-sample risk");
+    rwy["vacuous"] = 12 * radius > p.modes.signal();
+    stops["rwy"] = std::move(rwy);
+  }
+  set["stopping"] = std::move(stops);
+  return set;
+}
+
+}  // namespace ntk::theory

@@ -1,0 +1,53 @@
+#include "theory/learning_curve.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "base/error.hpp"
+#include "theory/linear_algebra.hpp"
+
+namespace ntk::theory {
+
+std::vector<LearningPoint> plug_in_curve(std::span<const double> eigenvalues,
+                                         const RidgeCurve& curve, const LabelModes& labels,
+                                         double noise_variance, std::span<const double> sizes) {
+  ensure(eigenvalues.size() == labels.power.size(), "{} eigenvalues for {} label modes",
+         eigenvalues.size(), labels.power.size());
+  const double outside = labels.outside_power - labels.outside_noise;
+  std::vector<double> bias;
+  for (std::size_t p = 0; p < curve.lambda.size(); ++p) {
+    double train = outside;
+    for (std::size_t i = 0; i < eigenvalues.size(); ++i) {
+      const double left = curve.lambda[p] / (eigenvalues[i] + curve.lambda[p]);
+      train += left * left * (labels.power[i] - labels.noise[i]);
+    }
+    const double unfitted = 1 - curve.df[p] / curve.n;
+    bias.push_back(train / (unfitted * unfitted) * (1 - curve.n2[p] / curve.n));
+  }
+  std::vector<LearningPoint> points;
+  for (const double n : sizes) {
+    LearningPoint best{n, std::numeric_limits<double>::infinity(), 0, 0, 0};
+    for (std::size_t p = 0; p < bias.size(); ++p) {
+      if (!(curve.df[p] < n)) continue;
+      const double risk =
+          n / (n - curve.n2[p]) * (bias[p] + noise_variance) - noise_variance;
+      if (!(risk < best.risk)) continue;
+      const double noise = noise_variance * curve.n2[p] / (n - curve.n2[p]);
+      best = {n, risk, curve.kappa[p], curve.df[p], noise / risk};
+    }
+    points.push_back(best);
+  }
+  return points;
+}
+
+double learning_slope(std::span<const LearningPoint> curve) {
+  std::vector<double> x, y;
+  for (const auto& point : curve) {
+    if (!(point.risk > 0)) return std::numeric_limits<double>::quiet_NaN();
+    x.push_back(std::log(point.n));
+    y.push_back(std::log(point.risk));
+  }
+  return fit_line(x, y, std::vector<double>(x.size(), 1.0)).slope;
+}
+
+}  // namespace ntk::theory

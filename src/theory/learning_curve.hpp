@@ -1,0 +1,40 @@
+// The plug-in learning curve: the excess risk that the best ridge (and, within a fraction of a per
+// cent, the best stopping time) is predicted to reach with n samples, from one centred kernel of n0
+// samples and one noisy label a row. No power law is assumed.
+//
+// For a ridge lambda the noise-free training error is estimated without bias, turned into the
+// bias of the population problem at the effective ridge kappa, and from there into the risk at any
+// sample size by the deterministic equivalent of ridge regression:
+//   tr(lambda) = sum_i (lambda/(l_i + lambda))^2 [ (u_i^T y)^2/n0 - nz_i ] + outside,
+//   B(kappa)   = tr / (1 - df/n0)^2 (1 - N2/n0),
+//   E(n)       = min over kappa with N1 < n of n/(n - N2) (B + sigma^2) - sigma^2.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "theory/effective_dimension.hpp"
+#include "theory/filter.hpp"
+
+namespace ntk::theory {
+
+struct LearningPoint {
+  double n = 0;
+  double risk = 0;   // excess risk, y^2
+  double kappa = 0;  // where the minimum lies
+  double df = 0;
+  double noise_share = 0;  // part of the risk that label noise makes, N2 sigma^2 / (n - N2) / risk
+};
+
+// One point for each of `sizes` (rows of the kernel, i.e. samples times outputs). Eigenvalues:
+// the positive modes that `curve` was made from. Points whose minimum is not positive (noise
+// larger than the labels allow) keep the value: the caller says so.
+std::vector<LearningPoint> plug_in_curve(std::span<const double> eigenvalues,
+                                         const RidgeCurve& curve, const LabelModes& labels,
+                                         double noise_variance, std::span<const double> sizes);
+
+// Slope of log risk on log n by least squares. NaN when a risk is not positive.
+double learning_slope(std::span<const LearningPoint> curve);
+
+}  // namespace ntk::theory

@@ -1,0 +1,123 @@
+#include "theory/linear_algebra.hpp"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "base/error.hpp"
+
+extern "C" void dsyevd_(const char* job, const char* triangle, const int* n, double* a,
+                        const int* lda, double* w, double* work, const int* lwork, int* iwork,
+                        const int* liwork, int* info);
+
+namespace ntk::theory {
+
+SymmetricEigen eigen_symmetric(std::vector<double> matrix, std::size_t n) {
+  ensure(matrix.size() == n * n, "a matrix of {} entries is not {} x {}", matrix.size(), n, n);
+  require(n <= 30000, ExitCode::resources,
+          "a sub-matrix of {} rows is too large (LAPACK counts its entries in 32 bits) use fewer rows",
+          n);
+  require(std::all_of(matrix.begin(), matrix.end(), [](double v) { return std::isfinite(v); }),
+          ExitCode::numerical,
+          "the kernel holds a value that is not finite (its file may be damaged) make it again");
+  SymmetricEigen result{n, std::vector<double>(n), std::move(matrix)};
+  if (n == 0) return result;
+  const int order = static_cast<int>(n);
+  int info = 0, query = -1, integers = 0;
+  double doubles = 0;
+  dsyevd_("V", "L", &order, result.vectors.data(), &order, result.values.data(), &doubles, &query,
+          &integers, &query, &info);
+  std::vector<double> work(static_cast<std::size_t>(doubles));
+  std::vector<int> iwork(static_cast<std::size_t>(integers));
+  const int lwork = static_cast<int>(work.size()), liwork = static_cast<int>(iwork.size());
+  dsyevd_("V", "L", &order, result.vectors.data(), &order, result.values.data(), work.data(),
+          &lwork, iwork.data(), &liwork, &info);
+  require(info == 0, ExitCode::numerical,
+          "the eigenvalues of a sub-matrix of {} rows did not converge (LAPACK dsyevd returned {}) "
+          "check the kernel with `ntk inspect`",
+          n, info);
+  // LAPACK's order is ascending, one vector a column, i.e. a row of our row-major buffer.
+  std::reverse(result.values.begin(), result.values.end());
+  for (std::size_t k = 0; k < n / 2; ++k) {
+    std::swap_ranges(result.vectors.begin() + static_cast<std::ptrdiff_t>(k * n),
+                     result.vectors.begin() + static_cast<std::ptrdiff_t>((k + 1) * n),
+                     result.vectors.begin() + static_cast<std::ptrdiff_t>((n - 1 - k) * n));
+  }
+  return result;
+}
+
+std::vector<double> project(const SymmetricEigen& eigen, std::span<const double> y) {
+  ensure(y.size() == eigen.n, "{} labels for {} rows", y.size(), eigen.n);
+  std::vector<double> result(eigen.n);
+  if (eigen.n == 0) return result;
+  const int n = static_cast<int>(eigen.n);
+  cblas_dgemv(CblasRowMajor, CblasNoTrans, n, n, 1.0, eigen.vectors.data(), n, y.data(), 1, 0.0,
+              result.data(), 1);
+  return result;
+}
+
+std::vector<double> project_variances(const SymmetricEigen& eigen, std::span<const double> v) {
+  ensure(v.size() == eigen.n, "{} variances for {} rows", v.size(), eigen.n);
+  std::vector<double> result(eigen.n, 0.0);
+  for (std::size_t k = 0; k < eigen.n; ++k) {
+    const double* row = eigen.vectors.data() + k * eigen.n;
+    for (std::size_t i = 0; i < eigen.n; ++i) result[k] += row[i] * row[i] * v[i];
+  }
+  return result;
+}
+
+double mean(std::span<const double> values) {
+  if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+std::vector<double> centred(std::span<const double> values) {
+  const double middle = mean(values);
+  std::vector<double> result(values.begin(), values.end());
+  for (double& v : result) v -= middle;
+  return result;
+}
+
+void centre_kernel(std::vector<double>& kernel, std::size_t n) {
+  std::vector<double> row(n);
+  for (std::size_t i = 0; i < n; ++i) row[i] = mean({kernel.data() + i * n, n});
+  const double all = mean(row);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) kernel[i * n + j] += all - row[i] - row[j];
+  }
+}
+
+Line fit_line(std::span<const double> x, std::span<const double> y,
+              std::span<const double> weights) {
+  ensure(x.size() == y.size() && x.size() == weights.size() && x.size() >= 2,
+         "a line through {} points with {} values and {} weights", x.size(), y.size(),
+         weights.size());
+  double total = 0, mx = 0, my = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    total += weights[i];
+    mx += weights[i] * x[i];
+    my += weights[i] * y[i];
+  }
+  mx /= total;
+  my /= total;
+  double xx = 0, xy = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    xx += weights[i] * (x[i] - mx) * (x[i] - mx);
+    xy += weights[i] * (x[i] - mx) * (y[i] - my);
+  }
+  Line line;
+  line.slope = xy / xx;
+  line.intercept = my - line.slope * mx;
+  double squares = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double r = y[i] - line.intercept - line.slope * x[i];
+    squares += weights[i] * r * r;
+  }
+  line.rms = std::sqrt(squares / total);
+  return line;
+}
+
+}  // namespace ntk::theory

@@ -1,0 +1,40 @@
+// The early-stopping rule of Raskutti, Wainwright and Yu (JMLR 15, 2014) in its scale-correct form.
+//
+// With l_i the eigenvalues of K/n, noise variance sigma^2 and squared RKHS norm R^2 of f* - f_0,
+// gradient descent stops at the total step size eta_T, the last eta with
+//   sum_i min(l_i, 1/eta) <= n R^2 / (4 e^2 sigma^2 eta^2),      e = 2.718...
+// The factor R^2 (absent for functions of unit norm) makes the rule independent of the scale of K:
+// K -> sK, R^2 -> R^2/s, eta -> eta/s. The critical radius is e_n^2 = 1/eta_T and the rule's bound
+// on |f_T - f*|_n^2 is 12 R^2 e_n^2.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace ntk::theory {
+
+// eta_T (unit 1/l) by bisection. Eigenvalues non-negative, at least one positive; n,
+// noise_variance and norm2 positive.
+double rwy_stop(std::span<const double> eigenvalues, double n, double noise_variance, double norm2);
+
+// The same in steps of size `step`: T = argmin{t : the sum exceeds the bound at eta = t step} - 1.
+std::int64_t rwy_steps(std::span<const double> eigenvalues, double n, double noise_variance,
+                       double norm2, double step);
+
+// R^2 e_n^2 in units of y^2: smallest radius e with [sum_i min(l_i, e^2)/n]^{1/2} <=
+// e^2 R / (2 e sigma), squared, times R^2. Report it with the bound's factor 12, never e_n^2 alone.
+double critical_radius2(std::span<const double> eigenvalues, double n, double noise_variance,
+                        double norm2);
+
+// Closed forms of eta_T (derived; for l_k = A k^-alpha with alpha > 1, for rank m once
+// 1/eta < l_m, for l_k = A exp(-c k) by fixed point).
+double rwy_stop_polynomial(double scale, double alpha, double n, double noise_variance,
+                           double norm2);
+double rwy_stop_finite_rank(double rank, double n, double noise_variance, double norm2);
+double rwy_stop_exponential(double scale, double decay, double n, double noise_variance,
+                            double norm2);
+
+// Worst-case exponent of the excess risk in n, -alpha/(alpha + 1).
+double worst_case_exponent(double alpha);
+
+}  // namespace ntk::theory

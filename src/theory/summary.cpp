@@ -1,0 +1,251 @@
+#include "theory/summary.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "base/error.hpp"
+#include "theory/decay.hpp"
+#include "theory/linear_algebra.hpp"
+#include "theory/report_parts.hpp"
+#include "theory/stopping.hpp"
+
+namespace ntk::theory {
+
+using nlohmann::json;
+
+json quantity(double value, const std::string& unit, const std::string& rule) {
+  json q{{"unit", unit}, {"rule", rule}};
+  if (std::isfinite(value)) {
+    q["value"] = value;
+  } else {
+    q["value"] = nullptr;
+  }
+  return q;
+}
+
+namespace {
+
+constexpr std::int64_t least_rows = 20;
+
+json spectrum_report(std::span<const double> eigenvalues) {
+  double trace = 0, squares = 0;
+  for (const double l : eigenvalues) {
+    trace += l;
+    squares += l * l;
+  }
+  const double first = eigenvalues.empty() ? 0.0 : eigenvalues[0];
+  return {{"trace", quantity(trace, "K/n", "sum of l_k")},
+          {"l_1", quantity(first, "K/n", "largest eigenvalue")},
+          {"l_1_share", quantity(first / trace, "1", "l_1 / trace")},
+          {"stable_rank", quantity(squares / (first * first), "modes", "sum l_k^2 / l_1^2")},
+          {"participation_ratio",
+           quantity(trace * trace / squares, "modes", "(sum l_k)^2 / sum l_k^2")}};
+}
+
+json fit_json(const std::optional<DecayFit>& fit, const std::string& rule) {
+  if (!fit) return nullptr;
+  json j = quantity(fit->alpha, "1", rule);
+  j["window"] = {fit->low, fit->high};
+  j["points"] = fit->points;
+  j["rms"] = fit->rms;
+  return j;
+}
+
+void check_inputs(const TheoryInputs& inputs, std::size_t n) {
+  const auto finite = [](const std::vector<double>& values) {
+    return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+  };
+  require(finite(inputs.eigenvalues) && finite(inputs.raw_eigenvalues), ExitCode::numerical,
+          "an eigenvalue is not finite (the spectrum may be damaged) run `ntk spectrum` again");
+  for (const auto& labels : inputs.labels) {
+    require(labels.values.size() == n && labels.projections.size() == n && finite(labels.values) &&
+                finite(labels.projections),
+            ExitCode::input,
+            "label set {} does not fit the kernel (it needs {} finite labels and projections) run "
+            "`ntk spectrum` again for this kernel",
+            labels.name, n);
+  }
+  const auto& v = inputs.noise_variances;
+  require(v.empty() || (v.size() == n && finite(v) &&
+                        std::all_of(v.begin(), v.end(), [](double x) { return x >= 0; })),
+          ExitCode::input,
+          "noise variances do not fit the kernel (it needs {} finite values of at least 0) correct "
+          "the data file, or set theory.noise_variance to \"estimate\"",
+          n);
+  require(v.empty() || inputs.noise_modes.size() == n, ExitCode::input,
+          "noise variances have no projections (the spectrum was made without them) run "
+          "`ntk spectrum` again");
+}
+
+// Class indicators and several raters are also reported as means over the label sets.
+json label_means(const json& labels) {
+  json means{{"label_sets", labels.size()}};
+  for (const char* name : {"label_variance", "signal_variance", "noise_variance", "effective_noise",
+                           "rkhs_norm2"}) {
+    double sum = 0;
+    for (const auto& set : labels) {
+      const auto& value = set.at(name).at("value");
+      sum += value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+    }
+    means[name] = quantity(sum / static_cast<double>(labels.size()),
+                           labels[0].at(name).at("unit").get<std::string>(),
+                           "mean over the label sets");
+  }
+  json curve = json::array();
+  for (std::size_t p = 0; p < labels[0].at("plug_in").at("curve").size(); ++p) {
+    double sum = 0;
+    for (const auto& set : labels) sum += set.at("plug_in").at("curve")[p].at("risk").get<double>();
+    curve.push_back({{"n", labels[0].at("plug_in").at("curve")[p].at("n")},
+                     {"risk", sum / static_cast<double>(labels.size())}});
+  }
+  means["plug_in"] = {{"unit", "y^2"}, {"rule", "mean over the label sets"}, {"curve", curve}};
+  return means;
+}
+
+}  // namespace
+
+json decay_report(ReportContext& context) {
+  const auto& inputs = context.inputs;
+  const double n = context.n();
+  const auto windows = kappa_windows(context.curve);
+  json decay;
+  decay["alpha"] = fit_json(windows.full, "kappa-df, df in [5, n/2]");
+  decay["alpha_low"] = fit_json(windows.low, "kappa-df, df in [5, n/10]");
+  decay["alpha_high"] = fit_json(windows.high, "kappa-df, df in [n/10, n/2]");
+  if (windows.low && windows.high) {
+    decay["alpha_drift"] = quantity(windows.high->alpha - windows.low->alpha, "1",
+                                    "alpha_high - alpha_low: the uncertainty of alpha");
+    if (std::abs(windows.high->alpha - windows.low->alpha) > 0.1) {
+      context.caveats.push_back(
+          "alpha drifts between its windows: the spectrum is no pure power law and the worst-case "
+          "exponent is a summary of one window");
+    }
+  }
+  if (!windows.full) {
+    context.limits.push_back(
+        "no decay exponent: the kernel has too few modes to reach df = n/2 (n = " +
+        std::to_string(static_cast<std::int64_t>(n)) + ", modes = " +
+        std::to_string(context.values.size()) + ")");
+  }
+  decay["worst_case_exponent"] =
+      windows.full ? quantity(worst_case_exponent(windows.full->alpha), "1",
+                              "-alpha/(alpha+1), target just inside the RKHS, worst case")
+                   : json(nullptr);
+
+  const double rounding =
+      n * std::numeric_limits<double>::epsilon() * std::abs(inputs.eigenvalues[0]);
+  const double floor = std::max(inputs.floor, rounding);
+  const auto order = static_cast<std::size_t>(n);
+  decay["alpha_rank"] = fit_json(rank_decay(context.values, 5, order / 10),
+                                 "rank line with weights 1/k, ranks 5 to n/10");
+  decay["alpha_rank_all"] =
+      fit_json(rank_decay(context.values, 5, order, RankWeights::equal),
+               "unweighted line through all ranks from 5: biased, for comparison only");
+  decay["local_slopes"] = json::array();
+  for (const auto& fit : local_slopes(context.values, floor)) {
+    decay["local_slopes"].push_back(fit_json(fit, "-dlog l/dlog k, weights 1/k"));
+  }
+  const auto verdict = classify_decay(inputs.eigenvalues, floor,
+                                      static_cast<std::size_t>(inputs.rows_per_sample));
+  decay["verdict"] = {{"kind", verdict.kind},
+                      {"rule", "finite rank: a gap above 1e3 down to the floor; else g of log l_k = "
+                               "c - s (k^g-1)/g: |g| < 0.1 polynomial, g > 0.8 exponential"}};
+  if (verdict.rank) decay["verdict"]["rank"] = *verdict.rank;
+  decay["stretched"] = json::array();
+  for (const auto& f : verdict.windows) {
+    decay["stretched"].push_back(
+        {{"g", f.g}, {"s", f.s}, {"window", {f.first, f.last}}, {"rms", f.rms}});
+  }
+  return decay;
+}
+
+json theory_summary(const TheoryInputs& inputs) {
+  const auto n = static_cast<std::size_t>(inputs.samples * inputs.rows_per_sample);
+  std::vector<std::string> limits, caveats;
+  json report{{"kernel",
+               {{"samples", inputs.samples},
+                {"rows_per_sample", inputs.rows_per_sample},
+                {"n", n},
+                {"centring", "(I - 11^T/N) for each output; the intercept is the training mean"},
+                {"f0", inputs.f0_kept ? "keep: labels are y - f0" : "subtract: labels are y"}}}};
+  check_inputs(inputs, n);
+  if (!inputs.raw_eigenvalues.empty()) {
+    report["spectrum"]["raw"] = spectrum_report(inputs.raw_eigenvalues);
+  }
+  if (!inputs.eigenvalues.empty()) {
+    report["spectrum"]["centred"] = spectrum_report(inputs.eigenvalues);
+    if (inputs.floor > 0) {
+      report["spectrum"]["floor"] =
+          quantity(inputs.floor, "K/n", "noise floor measured by the spectrum stage");
+    }
+    if (inputs.resolved >= 0) report["spectrum"]["resolved"] = inputs.resolved;
+  }
+  const auto finish = [&]() {
+    report["limits"] = limits;
+    report["caveats"] = caveats;
+    return report;
+  };
+  if (n < least_rows) {
+    limits.push_back("nothing is predicted: the kernel has " + std::to_string(n) +
+                     " rows, statistics of decay and learning need at least " +
+                     std::to_string(least_rows));
+    return finish();
+  }
+  if (inputs.eigenvalues.size() < n) {
+    limits.push_back("nothing is predicted: the spectrum holds " +
+                     std::to_string(inputs.eigenvalues.size()) + " of " + std::to_string(n) +
+                     " centred eigenvalues; run the spectrum stage with method = \"full\" and "
+                     "centre = \"both\" or \"centred\"");
+    return finish();
+  }
+  // Modes below the measured floor are noise of the arithmetic: they count as outside the kernel.
+  double relative = 1e-9;
+  if (inputs.eigenvalues[0] > 0) {
+    relative = std::max(relative, inputs.floor / inputs.eigenvalues[0]);
+  }
+  const std::size_t modes = std::min(positive_modes(inputs.eigenvalues, relative),
+                                     n - static_cast<std::size_t>(inputs.rows_per_sample));
+  report["spectrum"]["modes"] =
+      quantity(static_cast<double>(modes), "modes", "l_k > max(1e-9 l_1, floor), centred");
+  if (modes < 2) {
+    limits.push_back("nothing is predicted: the centred kernel has " + std::to_string(modes) +
+                     " non-zero mode(s), so there is no decay and no path to stop on");
+    return finish();
+  }
+  std::vector<double> values(inputs.eigenvalues.begin(),
+                             inputs.eigenvalues.begin() + static_cast<std::ptrdiff_t>(modes));
+  auto curve = ridge_curve(values, static_cast<double>(n));
+  ReportContext context{inputs, std::move(values), std::move(curve), limits, caveats};
+  if (inputs.resolved >= 0 && static_cast<std::size_t>(inputs.resolved) < modes) {
+    caveats.push_back("eigenvalues beyond rank " + std::to_string(inputs.resolved) +
+                      " are less than ten times above the arithmetic's noise floor");
+  }
+  report["decay"] = decay_report(context);
+
+  report["labels"] = json::array();
+  std::vector<std::optional<PreparedLabels>> prepared;
+  for (const auto& labels : inputs.labels) prepared.push_back(prepare_labels(context, labels));
+  const auto growth = growth_report(context, prepared);
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    if (!prepared[i]) continue;
+    report["labels"].push_back(label_report(context, inputs.labels[i], *prepared[i]));
+    report["labels"].back()["growth"] = growth[i];
+  }
+  if (inputs.labels.empty()) {
+    limits.push_back("no labels: learning curve, noise, norm and stopping times need a data file "
+                     "with labels or targets");
+  }
+  if (report["labels"].size() > 1) report["label_means"] = label_means(report["labels"]);
+  report["held_out"] = held_out_report(context, prepared);
+  if (!report["labels"].empty()) {
+    caveats.push_back("the plug-in curve has been off by some per cent (up to 15 % for kernels of "
+                      "low layers) on real data: read it beside measured risks");
+    caveats.push_back("stopping times hold for squared loss and plain gradient descent; they do "
+                      "not convert to Adam or cross-entropy");
+  }
+  return finish();
+}
+
+}  // namespace ntk::theory

@@ -1,0 +1,110 @@
+#include "store/hdf5.hpp"
+
+#include "store/example.hpp"
+
+namespace ntk::store::h5 {
+namespace {
+
+using namespace example;
+
+TEST(Hdf5, AttributesComeBack) {
+  const Scratch scratch;
+  const Handle file = create_file(scratch / "a.h5");
+  const std::string longer(100000, 'x');
+  write_attribute(file, "text", "naïve");
+  write_attribute(file, "empty", "");
+  write_attribute(file, "long", longer);
+  write_attribute(file, "whole", std::int64_t{1} << 40);
+  write_attribute(file, "real", 0.1);
+  write_attribute(file, "yes", true);
+  write_attribute(file, "list", nlohmann::json{1, 2});
+  write_attribute(file, "names", std::vector<std::string>{"a", "", "ü"});
+  write_attribute(file, "real", 0.2);
+  const nlohmann::json all = read_attributes(file);
+  EXPECT_EQ(all, (nlohmann::json{{"text", "naïve"},
+                                 {"empty", ""},
+                                 {"long", longer},
+                                 {"whole", std::int64_t{1} << 40},
+                                 {"real", 0.2},
+                                 {"yes", 1},
+                                 {"list", "[1,2]"}}));
+  EXPECT_EQ(read_strings(file, "names"), (std::vector<std::string>{"a", "", "ü"}));
+  expect_error(ExitCode::io, {"names", "not one value"}, [&] { read_attribute(file, "names"); });
+  expect_error(ExitCode::io, {"not text"}, [&] { read_strings(file, "real"); });
+  expect_error(ExitCode::io, {"read attribute none"}, [&] { read_attribute(file, "none"); });
+}
+
+TEST(Hdf5, ReadsFixedLengthStrings) {
+  const Scratch scratch;
+  const Handle file = create_file(scratch / "a.h5");
+  for (const auto pad : {H5T_STR_NULLTERM, H5T_STR_NULLPAD, H5T_STR_SPACEPAD}) {
+    const Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "type");
+    H5Tset_size(type, 6);
+    H5Tset_strpad(type, pad);
+    const hsize_t two = 2;
+    const Handle space(H5Screate_simple(1, &two, nullptr), H5Sclose, "space");
+    const std::string name = "pad" + std::to_string(pad);
+    const Handle attribute(H5Acreate2(file, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT),
+                           H5Aclose, "attr");
+    const char fill = pad == H5T_STR_SPACEPAD ? ' ' : '\0';
+    const std::string bytes = std::string("abc") + std::string(3, fill) + "defgh" + fill;
+    H5Awrite(attribute, type, bytes.data());
+    EXPECT_EQ(read_strings(file, name), (std::vector<std::string>{"abc", "defgh"}));
+  }
+}
+
+TEST(Hdf5, DatasetsAreCheckedBeforeTheyAreRead) {
+  const Scratch scratch;
+  const std::string path = scratch / "a.h5";
+  std::vector<double> values(12);
+  std::iota(values.begin(), values.end(), 0.5);
+  {
+    Handle file = create_file(path);
+    write(file, "/deep/er/matrix", values, {3, 4});
+    write(file, "/ints", std::vector<std::int32_t>{-1, 2});
+    write(file, "/none", std::vector<double>{});
+    write(file, "/scalar", std::vector<float>{1.5F}, Dims{});
+    file.close("close");
+  }
+  const Handle file = open_file(path);
+  EXPECT_EQ(read<double>(file, "/deep/er/matrix", {3, 4}), values);
+  EXPECT_EQ(read<float>(file, "/deep/er/matrix", {-1, 4})[11], 11.5F);
+  EXPECT_EQ(read<std::int64_t>(file, "/ints"), (std::vector<std::int64_t>{-1, 2}));
+  EXPECT_TRUE(read<double>(file, "/none").empty());
+  EXPECT_EQ(read<double>(file, "/scalar", Dims{}), std::vector<double>{1.5});
+  std::vector<double> box(4);
+  Dataset(file, "/deep/er/matrix", 2).read({1, 2}, {2, 2}, box.data());
+  EXPECT_EQ(box, (std::vector<double>{6.5, 7.5, 10.5, 11.5}));
+  EXPECT_EQ(children(file, "/"), (std::vector<std::string>{"deep", "ints", "none", "scalar"}));
+  EXPECT_TRUE(exists(file, "/deep/er"));
+  EXPECT_FALSE(exists(file, "/deep/er/matrix2"));
+  EXPECT_FALSE(exists(file, "/no/er/matrix"));
+  expect_error(ExitCode::io, {"2 dimensions, 1 were expected"},
+               [&] { read<double>(file, "/deep/er/matrix"); });
+  expect_error(ExitCode::io, {"shape is (3, 4), (4, 3) was expected", "a.h5"}, [&] {
+    read<double>(file, "/deep/er/matrix", {4, 3});
+  });
+  expect_error(ExitCode::io, {"does not hold floating-point"},
+               [&] { read<double>(file, "/ints"); });
+  expect_error(ExitCode::io, {"does not hold integers"}, [&] {
+    read<std::int64_t>(file, "/deep/er/matrix", {3, 4});
+  });
+  expect_error(ExitCode::io, {"there is none"}, [&] { read<double>(file, "/deep/none"); });
+  expect_error(ExitCode::io, {"open dataset /deep"}, [&] { read<double>(file, "/deep"); });
+  expect_error(ExitCode::internal, {"beyond"}, [&] {
+    Dataset(file, "/deep/er/matrix", 2).read({2, 2}, {2, 2}, box.data());
+  });
+  // Written to a file opened for reading: the library's own reason is told.
+  expect_error(ExitCode::io, {"cannot write dataset /ints of " + path, "no write intent"}, [&] {
+    Dataset(file, "/ints").write_all(std::vector<std::int32_t>{0, 0});
+  });
+}
+
+TEST(Hdf5, FilesThatCannotBeUsedSayWhy) {
+  const Scratch scratch;
+  expect_error(ExitCode::io, {"open", "No such file"}, [&] { open_file(scratch / "none"); });
+  expect_error(ExitCode::io, {"create", "No such file"}, [&] { create_file(scratch / "no/a"); });
+}
+
+}  // namespace
+}  // namespace ntk::store::h5

@@ -1,0 +1,235 @@
+// What the report says, and what it refuses to say.
+#include "theory/summary.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "base/error.hpp"
+#include "theory/test_kernels.hpp"
+
+namespace ntk::theory {
+namespace {
+
+using test::Draw;
+
+// Min kernel on random inputs, a smooth target with noise 0.05, references without noise.
+TheoryInputs make_inputs(std::size_t n, double scale = 1) {
+  Draw draw(61);
+  const auto x = draw.uniforms(n);
+  TheoryInputs inputs;
+  inputs.samples = static_cast<std::int64_t>(n);
+  inputs.kernel = test::kernel_matrix(x, test::min_kernel);
+  for (double& v : inputs.kernel) v *= scale;
+  inputs.raw_eigenvalues = test::scaled_eigen(inputs.kernel, n).values;
+  auto centred_kernel = inputs.kernel;
+  centre_kernel(centred_kernel, n);
+  const auto e = test::scaled_eigen(centred_kernel, n);
+  inputs.eigenvalues = e.values;
+  LabelSet labels{"target", {}, {}};
+  for (std::size_t i = 0; i < n; ++i) {
+    const double truth = std::sin(5 * x[i]) + x[i];
+    labels.values.push_back(truth + std::sqrt(0.05) * draw.normal());
+    inputs.reference.push_back(truth);
+    inputs.subset.push_back(static_cast<std::int64_t>(i));
+  }
+  inputs.reference_variance.assign(n, 0.0);
+  inputs.noise_variances.assign(n, 0.05);
+  inputs.noise_modes = project_variances(e, inputs.noise_variances);
+  labels.projections = project(e, labels.values);
+  inputs.labels = {labels};
+  return inputs;
+}
+
+bool says(const nlohmann::json& list, const std::string& words) {
+  return std::any_of(list.begin(), list.end(), [&](const nlohmann::json& line) {
+    return line.get<std::string>().find(words) != std::string::npos;
+  });
+}
+
+double value(const nlohmann::json& j) { return j.at("value").get<double>(); }
+
+TEST(Summary, SaysEverythingForAFullProblem) {
+  const auto report = theory_summary(make_inputs(256));
+  EXPECT_TRUE(report.at("limits").empty()) << report.at("limits");
+  EXPECT_NEAR(value(report.at("decay").at("alpha")), 2, 0.12);
+  EXPECT_EQ(report.at("decay").at("verdict").at("kind"), "polynomial");
+  const auto& labels = report.at("labels").at(0);
+  EXPECT_NEAR(value(labels.at("effective_noise")), 0.05, 0.02);
+  EXPECT_EQ(labels.at("plug_in").at("curve").size(), 4u);
+  EXPECT_GT(value(labels.at("growth")), 0.5);
+  EXPECT_LT(value(labels.at("growth")), 1.5);
+  for (const char* rule : {"gcv", "sure", "discrepancy", "rwy"}) {
+    EXPECT_GT(value(labels.at("stopping").at(rule)), 0) << rule;
+  }
+  const auto& sizes = report.at("held_out").at("sizes");
+  ASSERT_EQ(sizes.size(), 3u);
+  EXPECT_EQ(sizes[2].at("n"), 128);
+  double last = 1e9;
+  for (const auto& size : sizes) {
+    const auto& oracle = size.at("rules").at(0);
+    EXPECT_EQ(oracle.at("rule"), "oracle");
+    EXPECT_LT(oracle.at("risk").get<double>(), last);
+    last = oracle.at("risk").get<double>();
+    for (const auto& rule : size.at("rules")) EXPECT_GE(rule.at("to_oracle").get<double>(), 0.999);
+    // Predicted and measured risks agree to some ten per cent.
+    EXPECT_NEAR(size.at("plug_in").get<double>() / last, 1, 0.35);
+  }
+  EXPECT_EQ(report.at("held_out").at("path").at("eta").size(),
+            report.at("held_out").at("path").at("risk").size());
+}
+
+TEST(Summary, DoesNotDependOnTheScaleOfTheKernel) {
+  const auto a = theory_summary(make_inputs(128)), b = theory_summary(make_inputs(128, 4096));
+  const auto &la = a.at("labels").at(0), &lb = b.at("labels").at(0);
+  EXPECT_NEAR(value(lb.at("rkhs_norm2")) * 4096 / value(la.at("rkhs_norm2")), 1, 1e-6);
+  for (const char* rule : {"gcv", "rwy"}) {
+    EXPECT_NEAR(value(lb.at("stopping").at(rule).at("steps")) /
+                    value(la.at("stopping").at(rule).at("steps")),
+                1, 1e-6)
+        << rule;
+  }
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_NEAR(lb.at("plug_in").at("curve")[i].at("risk").get<double>() /
+                    la.at("plug_in").at("curve")[i].at("risk").get<double>(),
+                1, 1e-6);
+  }
+}
+
+TEST(Summary, RefusesTooFewRows) {
+  const auto report = theory_summary(make_inputs(19));
+  EXPECT_TRUE(says(report.at("limits"), "at least 20"));
+  EXPECT_FALSE(report.contains("decay"));
+  EXPECT_TRUE(theory_summary(make_inputs(20)).contains("decay"));
+}
+
+TEST(Summary, RefusesARankOneKernel) {
+  auto inputs = make_inputs(64);
+  std::fill(inputs.eigenvalues.begin() + 1, inputs.eigenvalues.end(), 0.0);
+  const auto report = theory_summary(inputs);
+  EXPECT_TRUE(says(report.at("limits"), "1 non-zero mode"));
+  EXPECT_FALSE(report.contains("labels"));
+  inputs.eigenvalues[0] = 0;
+  EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "0 non-zero mode"));
+}
+
+TEST(Summary, RefusesConstantLabels) {
+  auto inputs = make_inputs(64);
+  inputs.labels[0].values.assign(64, 2.5);
+  inputs.labels[0].projections.assign(64, 0.0);
+  const auto report = theory_summary(inputs);
+  EXPECT_TRUE(says(report.at("limits"), "constant"));
+  EXPECT_TRUE(report.at("labels").empty());
+  EXPECT_TRUE(report.at("held_out").is_null());
+}
+
+TEST(Summary, HasNoStoppingTimeWithoutNoise) {
+  auto inputs = make_inputs(64);
+  inputs.noise_source = NoiseSource::number;
+  inputs.noise_number = 0;
+  const auto report = theory_summary(inputs);
+  EXPECT_TRUE(says(report.at("limits"), "without noise"));
+  EXPECT_FALSE(report.at("labels").at(0).at("stopping").contains("rwy"));
+}
+
+TEST(Summary, RefusesNoiseAboveTheLabels) {
+  auto inputs = make_inputs(64);
+  inputs.noise_source = NoiseSource::number;
+  inputs.noise_number = 100;
+  EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "no signal"));
+}
+
+TEST(Summary, EstimatesTheNoiseWhereTheDataHaveNone) {
+  auto inputs = make_inputs(256);
+  inputs.noise_variances.clear();
+  inputs.noise_modes.clear();
+  const auto report = theory_summary(inputs);
+  const auto& labels = report.at("labels").at(0);
+  EXPECT_EQ(value(labels.at("noise_variance")), value(labels.at("effective_noise")));
+  EXPECT_NE(labels.at("noise_variance").at("rule").get<std::string>().find("estimate"),
+            std::string::npos);
+}
+
+TEST(Summary, SaysThatAPartialSpectrumIsNotEnough) {
+  auto inputs = make_inputs(64);
+  inputs.eigenvalues.resize(10);
+  EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "10 of 64"));
+}
+
+TEST(Summary, SaysWhatIsMissing) {
+  auto inputs = make_inputs(64);
+  inputs.reference.clear();
+  EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "no reference"));
+  inputs.labels.clear();
+  EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "no labels"));
+}
+
+TEST(Summary, LargeGroupsLeaveNoHeldOutRows) {
+  auto inputs = make_inputs(64);
+  inputs.group.assign(64, 7);
+  const auto report = theory_summary(inputs);
+  EXPECT_TRUE(report.at("held_out").is_null());
+  EXPECT_TRUE(says(report.at("limits"), "groups"));
+}
+
+TEST(Summary, AveragesOverLabelSets) {
+  auto inputs = make_inputs(64);
+  inputs.labels.push_back(inputs.labels[0]);
+  inputs.labels[1].name = "twice";
+  for (double& v : inputs.labels[1].values) v *= 2;
+  for (double& v : inputs.labels[1].projections) v *= 2;
+  inputs.noise_source = NoiseSource::estimate;
+  const auto report = theory_summary(inputs);
+  const double one = value(report.at("labels").at(0).at("label_variance"));
+  EXPECT_NEAR(value(report.at("label_means").at("label_variance")), 2.5 * one, 1e-9);
+  EXPECT_EQ(report.at("label_means").at("plug_in").at("curve").size(), 4u);
+}
+
+TEST(Summary, ClassLabelsOfAKernelWithOutputRows) {
+  // K = min kernel (x) identity over two outputs, one-hot labels: every eigenvalue twice (K/n).
+  auto single = make_inputs(64);
+  TheoryInputs inputs;
+  inputs.samples = 64;
+  inputs.rows_per_sample = 2;
+  auto kernel = single.kernel;
+  centre_kernel(kernel, 64);
+  const auto e = test::scaled_eigen(kernel, 64);
+  LabelSet labels{"label", {}, {}};
+  std::vector<double> indicator;
+  for (std::size_t i = 0; i < 64; ++i) {
+    const bool first = single.reference[i] > 1.2;
+    indicator.push_back(first);
+    labels.values.push_back(first);
+    labels.values.push_back(!first);
+  }
+  const auto u = project(e, indicator);
+  for (std::size_t k = 0; k < 64; ++k) {
+    for (const double sign : {1.0, -1.0}) {
+      inputs.eigenvalues.push_back(e.values[k] / 2);
+      labels.projections.push_back(sign * u[k]);  // the constant mode's value is never used
+    }
+  }
+  inputs.labels = {labels};
+  const auto report = theory_summary(inputs);
+  EXPECT_EQ(value(report.at("spectrum").at("modes")), 126);
+  const double p = mean(indicator);
+  EXPECT_NEAR(value(report.at("labels").at(0).at("label_variance")), p * (1 - p), 1e-9);
+  EXPECT_EQ(report.at("labels").at(0).at("plug_in").at("curve").at(3).at("n"), 64);
+  EXPECT_TRUE(says(report.at("limits"), "one row a sample"));
+}
+
+TEST(Summary, ErrorsNameWhatDoesNotFit) {
+  auto inputs = make_inputs(32);
+  auto broken = inputs;
+  broken.labels[0].projections.pop_back();
+  EXPECT_THROW(theory_summary(broken), Error);
+  broken = inputs;
+  broken.noise_variances[3] = -1;
+  EXPECT_THROW(theory_summary(broken), Error);
+  broken = inputs;
+  broken.eigenvalues[3] = std::nan("");
+  EXPECT_THROW(theory_summary(broken), Error);
+}
+
+}  // namespace
+}  // namespace ntk::theory
