@@ -9,14 +9,14 @@
 namespace ntk::model {
 
 void select_parameters(Architecture& architecture, const std::vector<std::string>& include,
-                       const std::vector<std::string>& exclude) {
+                       const std::vector<std::string>& exclude, bool preset) {
   const auto matches = [&](const std::string& pattern) {
     return std::any_of(architecture.parameters.begin(), architecture.parameters.end(),
                        [&](const auto& p) { return glob_match(pattern, p.name); });
   };
   for (const auto* list : {&include, &exclude}) {
     for (const auto& pattern : *list) {
-      require(matches(pattern), ExitCode::usage,
+      require(preset || matches(pattern), ExitCode::usage,
               "pattern \"{}\" in model.parameters matches no tensor (names look like {} or {}) "
               "correct the pattern",
               pattern, architecture.parameters.front().name,

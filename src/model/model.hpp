@@ -21,9 +21,10 @@ struct ModelDescription {
 };
 
 // Marks the parameters that match any of `include` and none of `exclude` (glob patterns over
-// tensor names). Error(usage) for a pattern that matches nothing, or when nothing is left.
+// tensor names). Error(usage) for a pattern that matches nothing (unless they come from a preset
+// made for several families), or when nothing is left.
 void select_parameters(Architecture& architecture, const std::vector<std::string>& include,
-                       const std::vector<std::string>& exclude);
+                       const std::vector<std::string>& exclude, bool preset = false);
 
 template <class Real>
 class Model {

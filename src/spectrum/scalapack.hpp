@@ -27,11 +27,9 @@ void pdtran_(const int* m, const int* n, const double* alpha, const double* a, c
 // --- ScaLAPACK ----------------------------------------------------------------------------------
 // Eigenvalues ascending in w on every process; the triangle `uplo` of A with the diagonal is
 // destroyed, the other one is not touched.
-void pdsyevr_(const char* jobz, const char* range, const char* uplo, const int* n, double* a,
-              const int* ia, const int* ja, const int* desc_a, const double* vl, const double* vu,
-              const int* il, const int* iu, int* m, int* nz, double* w, double* z, const int* iz,
-              const int* jz, const int* desc_z, double* work, const int* lwork, int* iwork,
-              const int* liwork, int* info);
+void pdsyev_(const char* jobz, const char* uplo, const int* n, double* a, const int* ia,
+             const int* ja, const int* desc_a, double* w, double* z, const int* iz, const int* jz,
+             const int* desc_z, double* work, const int* lwork, int* info);
 void pdsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* ia,
               const int* ja, const int* desc_a, double* w, double* z, const int* iz, const int* jz,
               const int* desc_z, double* work, const int* lwork, int* iwork, const int* liwork,

@@ -71,28 +71,19 @@ std::vector<double> solve_values(BlockCyclicMatrix& a, const std::string& name) 
   std::vector<double> values(static_cast<std::size_t>(n));
   if (n == 0) return values;
   on_negative(a, [&] {
-    const double lowest = 0, highest = 0;
     double z = 0;
-    int found = 0, vectors = 0, info = 0;
-    std::vector<double> work(1);
-    std::vector<int> integers(1);
-    const auto call = [&](int lwork, int liwork) {
-      pdsyevr_("N", "A", "L", &n, a.data(), &kOne, &kOne, a.descriptor(), &lowest, &highest, &kOne,
-               &n, &found, &vectors, values.data(), &z, &kOne, &kOne, a.descriptor(), work.data(),
-               &lwork, integers.data(), &liwork, &info);
-      require_success(a, "PDSYEVR", info, name);
+    int info = 0;
+    std::vector<double> work(3);
+    const auto call = [&](int lwork) {
+      pdsyev_("N", "L", &n, a.data(), &kOne, &kOne, a.descriptor(), values.data(), &z, &kOne, &kOne,
+              a.descriptor(), work.data(), &lwork, &info);
+      require_success(a, "PDSYEV", info, name);
     };
-    work.resize(3);
-    integers.resize(3);
-    call(kQuery, kQuery);
+    call(kQuery);
     const int lwork = agreed_length(a, length(work[0]));
-    const int liwork = agreed_length(a, integers[0]);
-    parallel::collectively(a.grid().comm(), [&] {
-      work.assign(static_cast<std::size_t>(lwork), 0.0);
-      integers.assign(static_cast<std::size_t>(liwork), 0);
-    });
-    call(lwork, liwork);
-    require_success(a, "PDSYEVR", found - n, name);
+    parallel::collectively(a.grid().comm(),
+                           [&] { work.assign(static_cast<std::size_t>(lwork), 0.0); });
+    call(lwork);
   });
   finish_values(a, values);
   return values;

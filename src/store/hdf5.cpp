@@ -158,8 +158,13 @@ Handle open_file(const std::string& path, MPI_Comm comm) {
                 "open " + path + " as an HDF5 file");
 }
 
-Handle create_file(const std::string& path) {
+Handle create_file(const std::string& path, std::int64_t metadata_bytes) {
   const Handle list = access_list();
+  if (metadata_bytes > 0) {
+    const auto bytes = static_cast<hsize_t>(metadata_bytes);
+    check(H5Pset_meta_block_size(list, bytes), "set aside room for metadata");
+    check(H5Pset_small_data_block_size(list, 0), "place datasets without gaps");
+  }
   return Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, list), H5Fclose,
                 "create " + path);
 }

@@ -55,7 +55,9 @@ void check(herr_t status, const std::string& what);
 // --- files (all Error(io)) ----------------------------------------------------------------------
 Handle open_file(const std::string& path, bool writable = false);  // serial
 Handle open_file(const std::string& path, MPI_Comm comm);          // MPI-IO, collective, writable
-Handle create_file(const std::string& path);                       // serial, replaces
+// Serial, replaces. With `metadata_bytes` that much is set aside at the start for all that is not
+// data, and the datasets follow each other without gaps: the last ones can be cut off again.
+Handle create_file(const std::string& path, std::int64_t metadata_bytes = 0);
 
 // --- objects -----------------------------------------------------------------------------------
 bool exists(hid_t location, const std::string& path);  // every part of the path

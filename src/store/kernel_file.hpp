@@ -103,6 +103,10 @@ class KernelWriter {
   // Independent (not collective). Data, fsync, journal, fsync.
   void write(const Unit& unit, const TileData& data);
 
+  // A written tile of train x train as the finished file will hold it (all ranges added up, rounded
+  // to the stored precision), row-major. Independent.
+  std::vector<double> read_total(std::int64_t tile) const;
+
   // Collective, when every unit of every rank is written: adds ranges, mirrors where asked,
   // writes the measured error, marks complete, flushes, syncs, renames to kernel.h5, syncs the
   // directory. Error(internal) when a unit is missing.

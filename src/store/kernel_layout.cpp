@@ -13,6 +13,10 @@ namespace ntk::store {
 
 namespace {
 
+// Ample for a dataset's header, its links and its share of groups. Too little would only leave
+// gaps in the file.
+constexpr std::int64_t metadata_bytes_a_dataset = 4096;
+
 std::int64_t samples_of(const KernelSpec& spec, const KernelSet& set) {
   return set.grid.rows() / spec.rows_per_sample;
 }
@@ -136,8 +140,6 @@ std::int64_t PlannedDataset::bytes() const {
   return bytes;
 }
 
-// In the order of their places in the file: what is unlinked at the end comes last, so that the
-// file then shrinks.
 std::vector<PlannedDataset> planned_datasets(const KernelSpec& spec) {
   std::vector<PlannedDataset> out;
   const auto matrices = [&](const std::string& parent, const TileGrid& grid, hid_t type) {
@@ -208,7 +210,8 @@ void check_spec(const KernelSpec& spec) {
 }
 
 void lay_out(const std::string& path, const KernelSpec& spec) {
-  h5::Handle file = h5::create_file(path);
+  const auto planned_count = static_cast<std::int64_t>(planned_datasets(spec).size());
+  h5::Handle file = h5::create_file(path, metadata_bytes_a_dataset * planned_count);
   if (!spec.provenance.contains("created")) h5::write_attribute(file, "created", time_stamp());
   if (!spec.provenance.is_null())
     for (const auto& [key, value] : spec.provenance.items()) h5::write_attribute(file, key, value);
@@ -218,10 +221,14 @@ void lay_out(const std::string& path, const KernelSpec& spec) {
   h5::write_attribute(file, "format_version", kernel_format_version);
   h5::write_attribute(file, "rows_per_sample", spec.rows_per_sample);
   h5::write_attribute(file, "complete", 0);
-  for (const auto& planned : planned_datasets(spec)) {
-    const auto dataset = h5::create_dataset(file, planned.path, planned.type, planned.dims);
-    if (planned.path.starts_with("/kernel/")) h5::write_attribute(dataset, "triangle", "lower");
-  }
+  const auto create = [&](bool partial) {
+    for (const auto& planned : planned_datasets(spec)) {
+      if (planned.path.starts_with("/partial/") != partial) continue;
+      const auto dataset = h5::create_dataset(file, planned.path, planned.type, planned.dims);
+      if (planned.path.starts_with("/kernel/")) h5::write_attribute(dataset, "triangle", "lower");
+    }
+  };
+  create(false);
   for (const auto& set : spec.sets) write_known(file, spec, set);
   // Links come back sorted by name; these keep the order.
   std::vector<std::string> names;
@@ -229,6 +236,8 @@ void lay_out(const std::string& path, const KernelSpec& spec) {
   if (!names.empty()) h5::write_attribute(h5::open_object(file, "/evaluate"), "sets", names);
   if (!spec.groups.empty())
     h5::write_attribute(h5::open_object(file, "/kernel/groups"), "groups", spec.groups);
+  // What is unlinked at the end comes after everything else, so that the file then shrinks.
+  create(true);
   h5::check(H5Fflush(file, H5F_SCOPE_GLOBAL), "flush " + path);
   file.close("close " + path);
   sync_path(path);

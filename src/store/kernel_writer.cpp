@@ -224,7 +224,26 @@ struct KernelWriter::Impl {
     written[static_cast<std::size_t>(unit.set)][entry(unit.set, unit.tile, unit.range)] = 1;
   }
 
-  // The ranges' sums, each tile by one rank, in the order of ranges: ((r0 + r1) + r2) + ...
+  // Sum over the ranges in their order: ((r0 + r1) + r2) + ...
+  std::vector<double> add_up(int set, std::int64_t tile, std::size_t matrix) const {
+    std::vector<double> total = file->read_tile(set, tile, 0, matrix);
+    for (int range = 1; range < spec.ranges; ++range) {
+      const std::vector<double> more = file->read_tile(set, tile, range, matrix);
+      for (std::size_t i = 0; i < total.size(); ++i) total[i] += more[i];
+    }
+    return total;
+  }
+
+  std::vector<double> read_total(std::int64_t tile) const {
+    const int sum = sum_row(spec.ranges);
+    if (sum >= 0 && flagged(done, 0, tile, sum)) return file->read_tile(0, tile, sum, 0);
+    std::vector<double> total = add_up(0, tile, 0);
+    if (spec.single_precision)
+      for (double& value : total) value = static_cast<float>(value);
+    return total;
+  }
+
+  // Each tile by one rank.
   void add_ranges() {
     const int sum = sum_row(spec.ranges);
     struct Sum {
@@ -237,14 +256,8 @@ struct KernelWriter::Impl {
     for_tiles([&](int set, std::int64_t tile) {
       if (flagged(written, set, tile, sum) || turn++ % comm.size() != comm.rank()) return;
       Sum& made = sums.emplace_back(Sum{set, tile, {}});
-      for (std::size_t m = 0; m <= spec.groups.size(); ++m) {
-        std::vector<double> total = file->read_tile(set, tile, 0, m);
-        for (int range = 1; range < spec.ranges; ++range) {
-          const std::vector<double> more = file->read_tile(set, tile, range, m);
-          for (std::size_t i = 0; i < total.size(); ++i) total[i] += more[i];
-        }
-        made.checksums.push_back(file->write_tile(set, tile, sum, m, total));
-      }
+      for (std::size_t m = 0; m <= spec.groups.size(); ++m)
+        made.checksums.push_back(file->write_tile(set, tile, sum, m, add_up(set, tile, m)));
     });
     file->sync();
     for (const Sum& made : sums) {
@@ -274,9 +287,14 @@ struct KernelWriter::Impl {
       last.close("close " + partial_path);
       save_metadata(partial_path, std::move(data), undo_path);
     }
+    if (spec.ranges > 1) {
+      // Closed before anything is added, which would take freed places near the end of the file and
+      // keep it from shrinking.
+      h5::Handle cut = h5::open_file(partial_path, true);
+      h5::check(H5Ldelete(cut, "/partial", H5P_DEFAULT), "remove the partial sums");
+      cut.close("close " + partial_path);
+    }
     h5::Handle last = h5::open_file(partial_path, true);
-    if (spec.ranges > 1)
-      h5::check(H5Ldelete(last, "/partial", H5P_DEFAULT), "remove the partial sums");
     for (std::size_t m = 0; m <= spec.groups.size(); ++m)
       h5::write_attribute(h5::open_object(last, matrix_path(matrices_path(""), spec.groups, m)),
                           "triangle", mirrored ? "full" : "lower");
@@ -355,6 +373,11 @@ std::int64_t KernelWriter::units_damaged() const {
 void KernelWriter::write(const Unit& unit, const TileData& data) {
   ensure(impl_->file.has_value(), "a tile is written to a complete kernel file");
   impl_->write(unit, data);
+}
+
+std::vector<double> KernelWriter::read_total(std::int64_t tile) const {
+  ensure(impl_->file.has_value(), "a tile is read back from a closed kernel file");
+  return impl_->read_total(tile);
 }
 
 void KernelWriter::finish(bool mirror, const MeasuredError& error,

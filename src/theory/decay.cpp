@@ -11,9 +11,8 @@ namespace {
 constexpr std::size_t least_ranks = 5;
 
 std::size_t ranks_above(std::span<const double> eigenvalues, double floor) {
-  const auto end =
-      std::find_if(eigenvalues.begin(), eigenvalues.end(),
-                   [floor](double l) { return !(l > std::max(floor, 0.0)); });
+  const auto end = std::find_if(eigenvalues.begin(), eigenvalues.end(),
+                                [floor](double l) { return !(l > std::max(floor, 0.0)); });
   return static_cast<std::size_t>(end - eigenvalues.begin());
 }
 
@@ -43,10 +42,8 @@ std::optional<DecayFit> rank_decay(std::span<const double> eigenvalues, std::siz
 std::vector<DecayFit> local_slopes(std::span<const double> eigenvalues, double floor) {
   const std::size_t usable = ranks_above(eigenvalues, floor);
   std::vector<DecayFit> slopes;
-  for (const auto& [first, last] : {std::pair<std::size_t, std::size_t>{5, 50},
-                                    {5, 100},
-                                    {20, 200},
-                                    {100, 500}}) {
+  for (const auto& [first, last] :
+       {std::pair<std::size_t, std::size_t>{5, 50}, {5, 100}, {20, 200}, {100, 500}}) {
     if (last > usable) continue;
     if (const auto fit = rank_decay(eigenvalues, first, last)) slopes.push_back(*fit);
   }

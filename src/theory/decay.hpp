@@ -40,8 +40,8 @@ std::optional<StretchedFit> stretched_fit(std::span<const double> eigenvalues, s
                                           std::size_t last);
 
 // The smallest m with l_m / max(l_{m+1}, floor) > gap and nothing but noise behind it, l_{m+1} <=
-// 10 floor: the kernel's rank for every practical purpose. `null_modes` eigenvalues at the end are zero by centring and do not count.
-// Nothing when there is no such gap.
+// 10 floor: the kernel's rank for every practical purpose. `null_modes` eigenvalues at the end are
+// zero by centring and do not count. Nothing when there is no such gap.
 std::optional<std::size_t> finite_rank(std::span<const double> eigenvalues, double floor,
                                        std::size_t null_modes, double gap = 1e3);
 

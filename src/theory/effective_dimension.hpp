@@ -22,7 +22,7 @@ struct RidgeCurve {
   std::vector<double> lambda;  // descending
   std::vector<double> df;      // = N1(kappa), ascending
   std::vector<double> kappa;
-  std::vector<double> n2;      // N2(kappa), at least 0
+  std::vector<double> n2;  // N2(kappa), at least 0
 };
 
 // The curve on `points` ridges, log-uniform from 100 l_1 to 0.05 l_min, over the positive
@@ -34,7 +34,7 @@ struct DecayFit {
   double alpha = 0;
   double low = 0, high = 0;  // the window: df or ranks
   std::size_t points = 0;
-  double rms = 0;            // rms residual of the logarithm
+  double rms = 0;  // rms residual of the logarithm
 };
 
 // alpha = -1/slope of log df on log kappa over low <= df <= high (unweighted least squares).

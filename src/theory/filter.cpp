@@ -34,9 +34,15 @@ double residual_freedom(std::span<const double> residual, const LabelModes& labe
 
 }  // namespace
 
-double LabelModes::total_power() const { return sum(power) + outside_power; }
-double LabelModes::total_noise() const { return sum(noise) + outside_noise; }
-double LabelModes::signal() const { return total_power() - total_noise(); }
+double LabelModes::total_power() const {
+  return sum(power) + outside_power;
+}
+double LabelModes::total_noise() const {
+  return sum(noise) + outside_noise;
+}
+double LabelModes::signal() const {
+  return total_power() - total_noise();
+}
 
 LabelModes label_modes(std::span<const double> projections, double squared_norm,
                        std::span<const double> mode_variances, double mean_variance, double n,
@@ -54,8 +60,7 @@ LabelModes label_modes(std::span<const double> projections, double squared_norm,
   // A kernel with a mode for every dimension leaves nothing outside: no rounding residue.
   if (static_cast<double>(modes) + null_modes < n) {
     labels.outside_power = std::max(0.0, squared_norm / n - sum(labels.power));
-    labels.outside_noise =
-        std::max(0.0, mean_variance * (n - null_modes) / n - sum(labels.noise));
+    labels.outside_noise = std::max(0.0, mean_variance * (n - null_modes) / n - sum(labels.noise));
   }
   return labels;
 }
@@ -140,16 +145,15 @@ std::vector<double> eta_grid(std::span<const double> eigenvalues, std::size_t po
   const double last = std::log(30 / eigenvalues.back());
   std::vector<double> grid;
   for (std::size_t p = 0; p < points; ++p) {
-    grid.push_back(
-        std::exp(first + (last - first) * static_cast<double>(p) / static_cast<double>(points - 1)));
+    grid.push_back(std::exp(first + (last - first) * static_cast<double>(p) /
+                                        static_cast<double>(points - 1)));
   }
   return grid;
 }
 
 std::size_t gcv_points(std::span<const double> eigenvalues, const LabelModes& labels,
                        std::span<const double> grid) {
-  const double outside =
-      labels.n - labels.null_modes - static_cast<double>(eigenvalues.size());
+  const double outside = labels.n - labels.null_modes - static_cast<double>(eigenvalues.size());
   const auto spread = [&](double eta) {
     double first = outside, second = outside;
     for (const double s : flow_residual(eigenvalues, eta)) {
@@ -158,9 +162,8 @@ std::size_t gcv_points(std::span<const double> eigenvalues, const LabelModes& la
     }
     return second > 0 ? first * first / second : 0.0;
   };
-  const auto end = std::partition_point(grid.begin(), grid.end(), [&](double eta) {
-    return spread(eta) >= 0.1 * labels.n;
-  });
+  const auto end = std::partition_point(grid.begin(), grid.end(),
+                                        [&](double eta) { return spread(eta) >= 0.1 * labels.n; });
   return std::max<std::size_t>(1, static_cast<std::size_t>(end - grid.begin()));
 }
 

@@ -20,15 +20,15 @@ constexpr double never_stop = std::numeric_limits<double>::infinity();
 
 // Labels and their noise in the retained modes (as many as eigenvalues in use).
 struct LabelModes {
-  double n = 0;                // rows
-  double null_modes = 0;       // removed by centring: 1 for each output with an intercept, else 0
-  std::vector<double> power;   // (u_i^T y)^2 / n
-  std::vector<double> noise;   // nz_i = sum_j U_ji^2 v_j / n: expected noise power of mode i
-  double outside_power = 0;    // |y|^2/n in no retained mode (rank-deficient kernels)
-  double outside_noise = 0;    // expected noise power there
+  double n = 0;               // rows
+  double null_modes = 0;      // removed by centring: 1 for each output with an intercept, else 0
+  std::vector<double> power;  // (u_i^T y)^2 / n
+  std::vector<double> noise;  // nz_i = sum_j U_ji^2 v_j / n: expected noise power of mode i
+  double outside_power = 0;   // |y|^2/n in no retained mode (rank-deficient kernels)
+  double outside_noise = 0;   // expected noise power there
   double total_power() const;
   double total_noise() const;
-  double signal() const;       // total power - total noise: mean squared noise-free label
+  double signal() const;  // total power - total noise: mean squared noise-free label
 };
 
 // From U^T y (at least `modes` entries), |y|^2 of the centred labels, the noise variance of each
@@ -66,9 +66,9 @@ double sure_score(std::span<const double> residual, const LabelModes& labels);
 // Ascending geometric grid from 0.01/l_1 to 30/l_min: from the null fit to interpolation.
 std::vector<double> eta_grid(std::span<const double> eigenvalues, std::size_t points = 300);
 
-// How many points of an ascending `grid` gradient flow can be judged on by GCV: those whose residual
-// still spreads over a tenth of the rows, (sum S)^2 / sum S^2 >= n/10. Beyond, GCV is the square of
-// a few noise coefficients and can be arbitrarily small by chance. At least 1.
+// How many points of an ascending `grid` gradient flow can be judged on by GCV: those whose
+// residual still spreads over a tenth of the rows, (sum S)^2 / sum S^2 >= n/10. Beyond, GCV is the
+// square of a few noise coefficients and can be arbitrarily small by chance. At least 1.
 std::size_t gcv_points(std::span<const double> eigenvalues, const LabelModes& labels,
                        std::span<const double> grid);
 

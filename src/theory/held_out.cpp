@@ -86,7 +86,8 @@ HeldOutModes held_out_modes(std::vector<double> train_kernel, std::vector<double
          "blocks of {} and {} entries for {} training and {} test rows", train_kernel.size(),
          test_kernel.size(), train, test);
   std::vector<double> column(train);
-  for (std::size_t j = 0; j < train; ++j) column[j] = mean({train_kernel.data() + j * train, train});
+  for (std::size_t j = 0; j < train; ++j)
+    column[j] = mean({train_kernel.data() + j * train, train});
   const double all = mean(column);
   for (std::size_t i = 0; i < test; ++i) {
     double* row = test_kernel.data() + i * train;
@@ -139,8 +140,8 @@ HeldOutRun run_held_out(const HeldOutModes& modes, std::span<const double> label
   HeldOutRun run;
   const std::vector<double> zero(modes.train, 0.0);
   const auto known = noise_variances.empty() ? std::span<const double>(zero) : noise_variances;
-  auto modal = label_modes(projections, squared, project_variances(modes.eigen, known),
-                           mean(known), n, 1, modes.modes);
+  auto modal = label_modes(projections, squared, project_variances(modes.eigen, known), mean(known),
+                           n, 1, modes.modes);
   const auto grid = eta_grid(values);
   const double gcv = gcv_stop(values, modal, grid);
   run.norm2 = rkhs_norm2(values, modal, gcv);

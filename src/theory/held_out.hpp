@@ -55,14 +55,14 @@ double measured_risk(std::span<const double> predictions, std::span<const double
 // What every rule reached on one split.
 struct RuleRisk {
   std::string rule;
-  double eta = 0;   // infinite for never stopping
+  double eta = 0;  // infinite for never stopping
   double risk = 0;
 };
 struct HeldOutRun {
-  std::vector<double> risk;       // along the path given
-  double noise = 0;               // variance used by the rules
-  double norm2 = 0;               // of the GCV-tuned fit
-  std::vector<RuleRisk> rules;    // oracle, discrepancy, gcv, sure, rwy, never, null
+  std::vector<double> risk;     // along the path given
+  double noise = 0;             // variance used by the rules
+  double norm2 = 0;             // of the GCV-tuned fit
+  std::vector<RuleRisk> rules;  // oracle, discrepancy, gcv, sure, rwy, never, null
 };
 
 // `noise_variances` of the training rows; empty = estimated by effective_noise of the training fit.

@@ -1,4 +1,6 @@
 // What one label vector says on the centred kernel: noise, norm, learning curve, stopping times.
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numeric>
 
@@ -42,8 +44,8 @@ std::optional<PreparedLabels> prepare_labels(ReportContext& context, const Label
   const double n = context.n();
   const auto outputs = static_cast<double>(inputs.rows_per_sample);
   const double square = centred_square(labels.values, inputs.rows_per_sample);
-  const double plain = std::inner_product(labels.values.begin(), labels.values.end(),
-                                          labels.values.begin(), 0.0);
+  const double plain =
+      std::inner_product(labels.values.begin(), labels.values.end(), labels.values.begin(), 0.0);
   const auto refuse = [&](const std::string& why) {
     context.limits.push_back("label set " + labels.name + ": " + why);
     return std::nullopt;
@@ -73,7 +75,8 @@ std::optional<PreparedLabels> prepare_labels(ReportContext& context, const Label
   }
   if (!known) p.modes = with_noise(std::move(p.modes), p.noise);
   if (!(p.modes.signal() > 0)) {
-    return refuse("the noise variance is not below the labels' variance, no signal is left to learn");
+    return refuse(
+        "the noise variance is not below the labels' variance, no signal is left to learn");
   }
   return p;
 }
@@ -102,24 +105,25 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
   }
   const auto curve = plug_in_curve(values, context.curve, p.modes, p.noise, rows);
   json points = json::array();
-  bool usable = true;
+  std::string unusable;
   for (std::size_t i = 0; i < curve.size(); ++i) {
-    usable = usable && curve[i].risk > 0;
-    points.push_back({{"n", sizes[i]},
-                      {"risk", curve[i].risk},
-                      {"noise_share", curve[i].noise_share},
-                      {"df", curve[i].df}});
+    json point{{"n", sizes[i]}, {"standard_error", curve[i].standard_error}, {"df", curve[i].df}};
+    point["risk"] = curve[i].usable() ? json(curve[i].risk) : json(nullptr);
+    point["noise_share"] = curve[i].usable() ? json(curve[i].noise_share) : json(nullptr);
+    if (!curve[i].usable())
+      unusable += (unusable.empty() ? "" : ", ") + fmt::format("{}", sizes[i]);
+    points.push_back(std::move(point));
   }
   set["plug_in"] = {
       {"unit", "y^2"},
-      {"rule", "predicted excess risk of the best ridge at n samples, from this kernel and these "
-               "labels (deterministic equivalent)"},
+      {"rule",
+       "predicted excess risk of the best ridge at n samples, from this kernel and these "
+       "labels (deterministic equivalent); standard_error is that of label noise alone"},
       {"curve", points},
       {"slope", quantity(learning_slope(curve), "1", "log risk on log n over n/8 to n")}};
-  if (!usable) {
-    say(context.limits,
-        "the plug-in risk is not positive: the noise variance is too large for these labels, so "
-        "the curve means nothing");
+  if (!unusable.empty()) {
+    say(context.limits, "no plug-in risk at n = " + unusable +
+                            ": it is less than twice the error that the labels' noise makes in it");
   }
 
   // Stopping times.
@@ -144,7 +148,8 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
   } else {
     const double eta = rwy_stop(values, n, p.noise, p.norm2);
     const double radius = p.norm2 / eta;
-    json rwy = stop_json(context, eta, "last eta with sum min(l_k, 1/eta) <= n R^2/(4 e^2 s^2 eta^2)");
+    json rwy =
+        stop_json(context, eta, "last eta with sum min(l_k, 1/eta) <= n R^2/(4 e^2 s^2 eta^2)");
     rwy["critical_radius2"] = quantity(radius, "y^2", "R^2 e_n^2");
     rwy["bound"] = quantity(12 * radius, "y^2", "12 R^2 e_n^2, bound on the in-sample risk");
     rwy["vacuous"] = 12 * radius > p.modes.signal();

@@ -8,6 +8,9 @@
 //   tr(lambda) = sum_i (lambda/(l_i + lambda))^2 [ (u_i^T y)^2/n0 - nz_i ] + outside,
 //   B(kappa)   = tr / (1 - df/n0)^2 (1 - N2/n0),
 //   E(n)       = min over kappa with N1 < n of n/(n - N2) (B + sigma^2) - sigma^2.
+// The labels' noise makes B uncertain by about sigma^2 sqrt(2/n0), more where kappa is so small
+// that little of the labels is left to judge by: its standard error is reported, and added while
+// the minimum is looked for (not to the value), so that no kappa is chosen for its noise.
 #pragma once
 
 #include <cstdint>
@@ -24,17 +27,19 @@ struct LearningPoint {
   double risk = 0;   // excess risk, y^2
   double kappa = 0;  // where the minimum lies
   double df = 0;
+  double standard_error = 0;  // of the risk, by label noise alone
   double noise_share = 0;  // part of the risk that label noise makes, N2 sigma^2 / (n - N2) / risk
+  // Whether the number means something: positive and at least twice its standard error.
+  bool usable() const { return risk > 2 * standard_error && risk > 0; }
 };
 
 // One point for each of `sizes` (rows of the kernel, i.e. samples times outputs). Eigenvalues:
-// the positive modes that `curve` was made from. Points whose minimum is not positive (noise
-// larger than the labels allow) keep the value: the caller says so.
+// the positive modes that `curve` was made from.
 std::vector<LearningPoint> plug_in_curve(std::span<const double> eigenvalues,
                                          const RidgeCurve& curve, const LabelModes& labels,
                                          double noise_variance, std::span<const double> sizes);
 
-// Slope of log risk on log n by least squares. NaN when a risk is not positive.
+// Slope of log risk on log n by least squares. NaN unless every point is usable.
 double learning_slope(std::span<const LearningPoint> curve);
 
 }  // namespace ntk::theory

@@ -17,9 +17,10 @@ namespace ntk::theory {
 
 SymmetricEigen eigen_symmetric(std::vector<double> matrix, std::size_t n) {
   ensure(matrix.size() == n * n, "a matrix of {} entries is not {} x {}", matrix.size(), n, n);
-  require(n <= 30000, ExitCode::resources,
-          "a sub-matrix of {} rows is too large (LAPACK counts its entries in 32 bits) use fewer rows",
-          n);
+  require(
+      n <= 30000, ExitCode::resources,
+      "a sub-matrix of {} rows is too large (LAPACK counts its entries in 32 bits) use fewer rows",
+      n);
   require(std::all_of(matrix.begin(), matrix.end(), [](double v) { return std::isfinite(v); }),
           ExitCode::numerical,
           "the kernel holds a value that is not finite (its file may be damaged) make it again");

@@ -38,6 +38,7 @@ std::vector<double> centred(std::span<const double> values);
 struct Line {
   double slope = 0, intercept = 0, rms = 0;
 };
-Line fit_line(std::span<const double> x, std::span<const double> y, std::span<const double> weights);
+Line fit_line(std::span<const double> x, std::span<const double> y,
+              std::span<const double> weights);
 
 }  // namespace ntk::theory

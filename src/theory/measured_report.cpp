@@ -35,7 +35,8 @@ std::vector<double> gather(const std::vector<double>& values, std::span<const st
   return result;
 }
 
-std::vector<std::size_t> kernel_rows(const TheoryInputs& inputs, std::span<const std::size_t> rows) {
+std::vector<std::size_t> kernel_rows(const TheoryInputs& inputs,
+                                     std::span<const std::size_t> rows) {
   std::vector<std::size_t> result;
   for (const std::size_t r : rows) result.push_back(static_cast<std::size_t>(inputs.subset[r]));
   return result;
@@ -104,8 +105,9 @@ std::vector<json> growth_report(ReportContext& context,
       std::any_of(prepared.begin(), prepared.end(), [](const auto& p) { return !!p; });
   if (!labelled) return result;
   if (inputs.rows_per_sample != 1 || inputs.kernel.empty() || m < 40) {
-    context.limits.push_back("no growth of rkhs_norm2: it is measured on at least 40 rows of kernels "
-                             "with one row a sample");
+    context.limits.push_back(
+        "no growth of rkhs_norm2: it is measured on at least 40 rows of kernels "
+        "with one row a sample");
     return result;
   }
   // Single rows are drawn, whatever the groups: the norm is a statement on one sample, not a test.
@@ -125,6 +127,7 @@ std::vector<json> growth_report(ReportContext& context,
     std::iota(all.begin(), all.end(), std::size_t{0});
     whole = sub_sample(inputs, std::move(all));
   }
+  std::string outside;  // label sets whose norm still grows
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     if (!prepared[i]) continue;
     const auto& labels = inputs.labels[i];
@@ -140,11 +143,12 @@ std::vector<json> growth_report(ReportContext& context,
     if (!alphas.empty()) {
       growth["alpha_at_half"] = quantity(mean(alphas), "1", "kappa-df on m/2 rows, df in [5, m/4]");
     }
-    if (ratio > growth_warning) {
-      context.caveats.push_back("label set " + labels.name +
-                                ": target not in the RKHS at this n: RWY is a heuristic here");
-    }
+    if (ratio > growth_warning) outside += (outside.empty() ? "" : ", ") + labels.name;
     result[i] = std::move(growth);
+  }
+  if (!outside.empty()) {
+    context.caveats.push_back("target not in the RKHS at this n (" + outside +
+                              "): RWY is a heuristic here");
   }
   return result;
 }
@@ -157,7 +161,8 @@ json held_out_report(ReportContext& context,
     return nullptr;
   };
   if (inputs.reference.empty()) return refuse("the data carry no reference");
-  if (inputs.rows_per_sample != 1) return refuse("it is measured for kernels with one row a sample");
+  if (inputs.rows_per_sample != 1)
+    return refuse("it is measured for kernels with one row a sample");
   const std::size_t m = inputs.subset.size();
   if (inputs.kernel.empty() || m < 64) return refuse("it needs at least 64 rows of the kernel");
   if (std::none_of(prepared.begin(), prepared.end(), [](const auto& p) { return !!p; })) {
@@ -176,10 +181,9 @@ json held_out_report(ReportContext& context,
     for (std::uint64_t s = 0; s < splits; ++s) {
       for (std::size_t k = 0; k < sizes.size(); ++k) {
         const auto split = draw_split(m, group, sizes[k], test_rows, inputs.seed + s);
-        const auto modes =
-            held_out_modes(sub_matrix(inputs.kernel, m, split.train, split.train),
-                           sub_matrix(inputs.kernel, m, split.test, split.train), sizes[k],
-                           test_rows);
+        const auto modes = held_out_modes(sub_matrix(inputs.kernel, m, split.train, split.train),
+                                          sub_matrix(inputs.kernel, m, split.test, split.train),
+                                          sizes[k], test_rows);
         const auto train = kernel_rows(inputs, split.train);
         const auto test = kernel_rows(inputs, split.test);
         const auto reference = gather(inputs.reference, test);
@@ -210,15 +214,17 @@ json held_out_report(ReportContext& context,
   if (used == 0) return refuse("the training blocks have fewer than two modes");
 
   json report{{"unit", "y^2"},
-              {"rule", "mean (f - reference)^2 - mean reference_variance on held-out rows, gradient "
-                       "flow on the centred training block, intercept = training mean"},
+              {"rule",
+               "mean (f - reference)^2 - mean reference_variance on held-out rows, gradient "
+               "flow on the centred training block, intercept = training mean"},
               {"splits", splits},
               {"test_rows", test_rows},
               {"rows", m},
               {"groups_kept_whole", !group.empty()},
               {"sizes", json::array()}};
   for (std::size_t k = 0; k < sizes.size(); ++k) {
-    const double oracle = mean(totals[k].at("oracle").risk), never = mean(totals[k].at("never").risk);
+    const double oracle = mean(totals[k].at("oracle").risk),
+                 never = mean(totals[k].at("never").risk);
     json size{{"n", sizes[k]}, {"rules", json::array()}};
     for (const char* name : {"oracle", "discrepancy", "gcv", "sure", "rwy", "never", "null"}) {
       if (const auto found = totals[k].find(name); found != totals[k].end()) {
@@ -226,13 +232,16 @@ json held_out_report(ReportContext& context,
       }
     }
     std::vector<double> predictions;
+    bool usable = true;
     for (const auto& p : prepared) {
       if (!p) continue;
-      const double n = static_cast<double>(sizes[k]);
-      predictions.push_back(
-          plug_in_curve(context.values, context.curve, p->modes, p->noise, {&n, 1})[0].risk);
+      const auto n = static_cast<double>(sizes[k]);
+      const auto point =
+          plug_in_curve(context.values, context.curve, p->modes, p->noise, {&n, 1})[0];
+      usable = usable && point.usable();
+      predictions.push_back(point.risk);
     }
-    size["plug_in"] = mean(predictions);
+    size["plug_in"] = usable ? json(mean(predictions)) : json(nullptr);
     report["sizes"].push_back(std::move(size));
   }
   for (double& risk : along) risk /= used;

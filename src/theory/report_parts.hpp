@@ -33,11 +33,11 @@ nlohmann::json decay_report(ReportContext& context);
 // A label set with its noise, ready for the formulas.
 struct PreparedLabels {
   LabelModes modes;
-  double noise = 0;            // variance used
+  double noise = 0;  // variance used
   std::string noise_rule;
   double effective_noise = 0;  // at the GCV stop
   double gcv_eta = 0;
-  double norm2 = 0;            // rkhs_norm2 at the GCV stop
+  double norm2 = 0;  // rkhs_norm2 at the GCV stop
 };
 
 // Nothing (and a limit) for labels without variance or signal.

@@ -73,6 +73,8 @@ double rwy_stop_exponential(double scale, double decay, double n, double noise_v
   return eta;
 }
 
-double worst_case_exponent(double alpha) { return -alpha / (alpha + 1); }
+double worst_case_exponent(double alpha) {
+  return -alpha / (alpha + 1);
+}
 
 }  // namespace ntk::theory

@@ -82,23 +82,29 @@ void check_inputs(const TheoryInputs& inputs, std::size_t n) {
 // Class indicators and several raters are also reported as means over the label sets.
 json label_means(const json& labels) {
   json means{{"label_sets", labels.size()}};
-  for (const char* name : {"label_variance", "signal_variance", "noise_variance", "effective_noise",
-                           "rkhs_norm2"}) {
+  for (const char* name :
+       {"label_variance", "signal_variance", "noise_variance", "effective_noise", "rkhs_norm2"}) {
     double sum = 0;
     for (const auto& set : labels) {
       const auto& value = set.at(name).at("value");
       sum += value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
     }
-    means[name] = quantity(sum / static_cast<double>(labels.size()),
-                           labels[0].at(name).at("unit").get<std::string>(),
-                           "mean over the label sets");
+    means[name] =
+        quantity(sum / static_cast<double>(labels.size()),
+                 labels[0].at(name).at("unit").get<std::string>(), "mean over the label sets");
   }
   json curve = json::array();
   for (std::size_t p = 0; p < labels[0].at("plug_in").at("curve").size(); ++p) {
     double sum = 0;
-    for (const auto& set : labels) sum += set.at("plug_in").at("curve")[p].at("risk").get<double>();
-    curve.push_back({{"n", labels[0].at("plug_in").at("curve")[p].at("n")},
-                     {"risk", sum / static_cast<double>(labels.size())}});
+    bool usable = true;
+    for (const auto& set : labels) {
+      const auto& risk = set.at("plug_in").at("curve")[p].at("risk");
+      usable = usable && risk.is_number();
+      sum += usable ? risk.get<double>() : 0.0;
+    }
+    json point{{"n", labels[0].at("plug_in").at("curve")[p].at("n")}, {"risk", nullptr}};
+    if (usable) point["risk"] = sum / static_cast<double>(labels.size());
+    curve.push_back(std::move(point));
   }
   means["plug_in"] = {{"unit", "y^2"}, {"rule", "mean over the label sets"}, {"curve", curve}};
   return means;
@@ -126,8 +132,8 @@ json decay_report(ReportContext& context) {
   if (!windows.full) {
     context.limits.push_back(
         "no decay exponent: the kernel has too few modes to reach df = n/2 (n = " +
-        std::to_string(static_cast<std::int64_t>(n)) + ", modes = " +
-        std::to_string(context.values.size()) + ")");
+        std::to_string(static_cast<std::int64_t>(n)) +
+        ", modes = " + std::to_string(context.values.size()) + ")");
   }
   decay["worst_case_exponent"] =
       windows.full ? quantity(worst_case_exponent(windows.full->alpha), "1",
@@ -147,11 +153,12 @@ json decay_report(ReportContext& context) {
   for (const auto& fit : local_slopes(context.values, floor)) {
     decay["local_slopes"].push_back(fit_json(fit, "-dlog l/dlog k, weights 1/k"));
   }
-  const auto verdict = classify_decay(inputs.eigenvalues, floor,
-                                      static_cast<std::size_t>(inputs.rows_per_sample));
+  const auto verdict =
+      classify_decay(inputs.eigenvalues, floor, static_cast<std::size_t>(inputs.rows_per_sample));
   decay["verdict"] = {{"kind", verdict.kind},
-                      {"rule", "finite rank: a gap above 1e3 down to the floor; else g of log l_k = "
-                               "c - s (k^g-1)/g: |g| < 0.1 polynomial, g > 0.8 exponential"}};
+                      {"rule",
+                       "finite rank: a gap above 1e3 down to the floor; else g of log l_k = "
+                       "c - s (k^g-1)/g: |g| < 0.1 polynomial, g > 0.8 exponential"}};
   if (verdict.rank) decay["verdict"]["rank"] = *verdict.rank;
   decay["stretched"] = json::array();
   for (const auto& f : verdict.windows) {
@@ -234,16 +241,19 @@ json theory_summary(const TheoryInputs& inputs) {
     report["labels"].back()["growth"] = growth[i];
   }
   if (inputs.labels.empty()) {
-    limits.push_back("no labels: learning curve, noise, norm and stopping times need a data file "
-                     "with labels or targets");
+    limits.push_back(
+        "no labels: learning curve, noise, norm and stopping times need a data file "
+        "with labels or targets");
   }
   if (report["labels"].size() > 1) report["label_means"] = label_means(report["labels"]);
   report["held_out"] = held_out_report(context, prepared);
   if (!report["labels"].empty()) {
-    caveats.push_back("the plug-in curve has been off by some per cent (up to 15 % for kernels of "
-                      "low layers) on real data: read it beside measured risks");
-    caveats.push_back("stopping times hold for squared loss and plain gradient descent; they do "
-                      "not convert to Adam or cross-entropy");
+    caveats.push_back(
+        "the plug-in curve has been off by some per cent (up to 15 % for kernels of "
+        "low layers) on real data: read it beside measured risks");
+    caveats.push_back(
+        "stopping times hold for squared loss and plain gradient descent; they do "
+        "not convert to Adam or cross-entropy");
   }
   return finish();
 }

@@ -23,7 +23,7 @@ struct TheoryInputs {
   std::int64_t rows_per_sample = 1;
   // Eigenvalues of K/n, descending, n = samples * rows_per_sample; raw ones may be missing.
   std::vector<double> raw_eigenvalues, eigenvalues;
-  double floor = 0;           // measured noise floor of the eigenvalues; 0 = unknown
+  double floor = 0;            // measured noise floor of the eigenvalues; 0 = unknown
   std::int64_t resolved = -1;  // last rank above the noise by the spectrum stage; -1 = unknown
   std::vector<LabelSet> labels;
   NoiseSource noise_source = NoiseSource::data;

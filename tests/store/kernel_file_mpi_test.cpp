@@ -177,6 +177,7 @@ TEST_F(KernelFileMpi, SumsOutliveTheirRanges) {
     KernelWriter writer(MPI_COMM_WORLD, cut.path(), spec);
     EXPECT_EQ(writer.units_damaged(), 0);
     EXPECT_TRUE(writer.done({0, 3, 1}));
+    EXPECT_EQ(writer.read_total(3).front(), entry(spec, 0, 0, box.row, box.column));
   }
   hurt("/kernel");
   {
@@ -188,6 +189,27 @@ TEST_F(KernelFileMpi, SumsOutliveTheirRanges) {
     finish(writer);
   }
   on_first([&] { EXPECT_TRUE(bytes_of(whole / "kernel.h5") == bytes_of(cut / "kernel.h5")); });
+}
+
+// Before the finish, any rank reads any tile as the file will hold it.
+TEST_F(KernelFileMpi, TilesCanBeReadBack) {
+  for (const int ranges : {1, 3})
+    for (const bool single : {false, true}) {
+      Shape shape;
+      shape.ranges = ranges;
+      shape.single = single;
+      const KernelSpec spec = spec_of(shape);
+      const Scratch scratch(MPI_COMM_WORLD);
+      KernelWriter writer(MPI_COMM_WORLD, scratch.path(), spec);
+      write_units(writer, spec, MPI_COMM_WORLD);
+      MPI_Barrier(MPI_COMM_WORLD);
+      const std::int64_t tile = 4;
+      const Rectangle box = rectangle(spec.sets[0].grid, tile);
+      const std::vector<double> values = writer.read_total(tile);
+      for (std::int64_t i = 0; i < box.rows * box.columns; ++i)
+        EXPECT_EQ(values[static_cast<std::size_t>(i)],
+                  entry(spec, 0, 0, box.row + i / box.columns, box.column + i % box.columns));
+    }
 }
 
 // Every rank gets the first rank's error.

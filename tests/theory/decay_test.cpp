@@ -12,7 +12,9 @@ namespace {
 
 using test::Draw;
 
-double gaussian_kernel(double x, double y) { return std::exp(-(x - y) * (x - y) / 2); }
+double gaussian_kernel(double x, double y) {
+  return std::exp(-(x - y) * (x - y) / 2);
+}
 
 std::vector<double> grid(std::size_t n) {
   std::vector<double> x;
@@ -46,9 +48,8 @@ const SymmetricEigen& slow_features() {
   static const SymmetricEigen e = [] {
     Draw draw(12);
     constexpr std::size_t n = 1024, p = 4096;
-    return test::scaled_eigen(test::gram(test::power_features(n, p, 1.2, draw), n, p,
-                                         test::power_tail(p, 1.2)),
-                              n);
+    return test::scaled_eigen(
+        test::gram(test::power_features(n, p, 1.2, draw), n, p, test::power_tail(p, 1.2)), n);
   }();
   return e;
 }
@@ -153,10 +154,11 @@ TEST(Decay, StretchedFamilyOnExactLaws) {
     double (*l)(double);
     double g, tolerance;
   };
-  for (const auto& c : {Case{[](double k) { return std::pow(k, -2); }, 0, 1e-3},
-                        Case{[](double k) { return std::pow(k, -3); }, 0, 1e-3},
-                        Case{[](double k) { return std::exp(-0.05 * k); }, 1, 1e-3},
-                        Case{[](double k) { return std::exp(-3 * std::pow(k, 0.4)); }, 0.4, 1e-3}}) {
+  for (const auto& c :
+       {Case{[](double k) { return std::pow(k, -2); }, 0, 1e-3},
+        Case{[](double k) { return std::pow(k, -3); }, 0, 1e-3},
+        Case{[](double k) { return std::exp(-0.05 * k); }, 1, 1e-3},
+        Case{[](double k) { return std::exp(-3 * std::pow(k, 0.4)); }, 0.4, 1e-3}}) {
     const auto fit = stretched_fit(law(1024, c.l), 5, 204);
     ASSERT_TRUE(fit);
     EXPECT_NEAR(fit->g, c.g, c.tolerance);

@@ -37,8 +37,8 @@ LabelModes modes_of(const Problem& p, const std::vector<double>& y, double noise
   const auto u = project(p.eigen, y);
   const double square = std::inner_product(y.begin(), y.end(), y.begin(), 0.0);
   const std::vector<double> v(y.size(), noise);
-  return label_modes(u, square, project_variances(p.eigen, v), noise,
-                     static_cast<double>(y.size()), 0, y.size());
+  return label_modes(u, square, project_variances(p.eigen, v), noise, static_cast<double>(y.size()),
+                     0, y.size());
 }
 
 TEST(Filter, DiscreteDescentEqualsTheFilter) {
@@ -51,7 +51,8 @@ TEST(Filter, DiscreteDescentEqualsTheFilter) {
     std::vector<double> r(n);
     for (std::size_t i = 0; i < n; ++i) r[i] = p.y[i] - f[i];
     for (std::size_t i = 0; i < n; ++i) {
-      f[i] += step * std::inner_product(r.begin(), r.end(), p.kernel.begin() + static_cast<std::ptrdiff_t>(i * n), 0.0);
+      f[i] += step * std::inner_product(r.begin(), r.end(),
+                                        p.kernel.begin() + static_cast<std::ptrdiff_t>(i * n), 0.0);
     }
   }
   const auto s = descent_residual(p.eigen.values, step, steps);

@@ -1,4 +1,5 @@
-// Rates of the sequence model and of designs with known spectra. No noise is drawn: risks are exact.
+// Rates of the sequence model and of designs with known spectra. No noise is drawn: risks are
+// exact.
 #include <gtest/gtest.h>
 
 #include "theory/filter.hpp"
@@ -60,11 +61,10 @@ TEST(Rates, SequenceModel) {
     double alpha, r;
     Slopes expected;
   };
-  for (const auto& row : {Row{1.5, 0.5, {-.595, -.595, -.594, -.598}},
-                          Row{2, 0.5, {-.658, -.659, -.657, -.661}},
-                          Row{2, 0.75, {-.742, -.741, -.767, -.661}},
-                          Row{2, 1.5, {-.844, -.790, -.655, -.661}},
-                          Row{4, 0.5, {-.782, -.782, -.782, -.788}}}) {
+  for (const auto& row :
+       {Row{1.5, 0.5, {-.595, -.595, -.594, -.598}}, Row{2, 0.5, {-.658, -.659, -.657, -.661}},
+        Row{2, 0.75, {-.742, -.741, -.767, -.661}}, Row{2, 1.5, {-.844, -.790, -.655, -.661}},
+        Row{4, 0.5, {-.782, -.782, -.782, -.788}}}) {
     SCOPED_TRACE(testing::Message() << "alpha " << row.alpha << ", r " << row.r);
     const auto s = sequence_model(row.alpha, row.r);
     EXPECT_NEAR(s.descent, row.expected.descent, 0.03);
@@ -172,7 +172,8 @@ TEST(Rates, FiniteRankLearnsAtOneOverN) {
   const double n = 1024, variance = 0.04;
   const std::vector<double> noise(3, variance / n);
   const double eta = oracle_stop(l, g, noise, eta_grid(l));
-  EXPECT_NEAR(in_sample_risk(flow_residual(l, eta), g, noise).total() / (3 * variance / n), 1, 0.01);
+  EXPECT_NEAR(in_sample_risk(flow_residual(l, eta), g, noise).total() / (3 * variance / n), 1,
+              0.01);
 }
 
 }  // namespace

@@ -57,7 +57,9 @@ SymmetricEigen kernel_eigen(const std::vector<double>& x, Function k) {
   return scaled_eigen(kernel_matrix(x, k), x.size());
 }
 
-inline double min_kernel(double x, double y) { return std::min(x, y); }
+inline double min_kernel(double x, double y) {
+  return std::min(x, y);
+}
 
 // Row-major (n, p) Gaussian features with variances k^-alpha.
 inline std::vector<double> power_features(std::size_t n, std::size_t p, double alpha, Draw& draw) {
@@ -90,7 +92,8 @@ inline std::vector<double> min_grid_spectrum(std::size_t n) {
   std::vector<double> l;
   const auto count = static_cast<double>(n);
   for (std::size_t k = 1; k <= n; ++k) {
-    const double s = std::sin((2.0 * static_cast<double>(k) - 1) * std::numbers::pi / (4 * count + 2));
+    const double s =
+        std::sin((2.0 * static_cast<double>(k) - 1) * std::numbers::pi / (4 * count + 2));
     l.push_back(1 / (4 * count * count * s * s));
   }
   return l;

@@ -24,7 +24,9 @@ const nlohmann::json& trial() {
   return fixture;
 }
 
-std::vector<double> numbers(const nlohmann::json& j) { return j.get<std::vector<double>>(); }
+std::vector<double> numbers(const nlohmann::json& j) {
+  return j.get<std::vector<double>>();
+}
 
 TEST(Trial, DecayExponentsAndRankSlopes) {
   const auto l = numbers(trial().at("eigenvalues"));
@@ -46,10 +48,9 @@ std::vector<LearningPoint> curve_of(const std::string& name) {
   const auto values = std::span(l).first(1023);
   const auto& set = trial().at(name);
   const auto y = centred(numbers(set.at("labels")));
-  const auto labels = label_modes(numbers(set.at("projections")),
-                                  std::inner_product(y.begin(), y.end(), y.begin(), 0.0),
-                                  numbers(set.at("mode_variances")),
-                                  mean(numbers(set.at("variances"))), 1024, 1, 1023);
+  const auto labels = label_modes(
+      numbers(set.at("projections")), std::inner_product(y.begin(), y.end(), y.begin(), 0.0),
+      numbers(set.at("mode_variances")), mean(numbers(set.at("variances"))), 1024, 1, 1023);
   const std::vector<double> sizes{64, 128, 256, 512, 768};
   return plug_in_curve(values, ridge_curve(values, 1024), labels, 0.973, sizes);
 }

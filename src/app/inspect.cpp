@@ -1,0 +1,94 @@
+#include "app/inspect.hpp"
+
+#include <fmt/ranges.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "model/safetensors.hpp"
+#include "store/hdf5.hpp"
+
+namespace ntk::app {
+namespace {
+
+namespace h5 = store::h5;
+using nlohmann::json;
+
+std::string dimensions(const h5::Dataset& dataset) {
+  return fmt::format("{}", fmt::join(dataset.dims(), " x "));
+}
+
+// Datasets below `group`, one a line.
+void list_datasets(hid_t file, const std::string& group, int depth) {
+  for (const auto& name : h5::children(file, group)) {
+    const std::string path = group == "/" ? name : group + "/" + name;
+    bool dataset = true;
+    try {
+      const h5::Dataset d(file, path);
+      log::plain("{}{}  {}", std::string(static_cast<std::size_t>(2 * depth), ' '), name,
+                 d.dims().empty() ? "number" : dimensions(d));
+    } catch (const Error&) {
+      dataset = false;
+    }
+    if (!dataset) {
+      log::plain("{}{}/", std::string(static_cast<std::size_t>(2 * depth), ' '), name);
+      list_datasets(file, path, depth + 1);
+    }
+  }
+}
+
+void inspect_hdf5(const std::string& path) {
+  const h5::Handle file = h5::open_file(path);
+  const json attributes = h5::read_attributes(file);
+  require(attributes.contains("format"), ExitCode::input,
+          "{} is an HDF5 file of another program (it has no attribute \"format\") inspect a data, "
+          "kernel or spectrum file of ours",
+          path);
+  log::plain("{}: {}, version {}", path, attributes["format"].get<std::string>(),
+             attributes.value("format_version", json(1)).dump());
+  for (const auto& [key, value] : attributes.items()) {
+    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    if (key == "format" || key == "format_version" || text.find('\n') != std::string::npos ||
+        text.size() > 100) {
+      continue;  // long texts (the job, the identity) are for scripts
+    }
+    log::plain("  {} = {}", key, text);
+  }
+  list_datasets(file, "/", 1);
+}
+
+void inspect_json(const std::string& path) {
+  std::ifstream in(path);
+  const json content = json::parse(in, nullptr, false);
+  require(content.is_object(), ExitCode::input, "{} is no JSON object (damaged) make it again", path);
+  log::plain("{}: JSON", path);
+  for (const auto& [key, value] : content.items()) {
+    const std::string text = value.dump();
+    log::plain("  {}: {}", key, text.size() > 100 ? text.substr(0, 97) + "..." : text);
+  }
+}
+
+void inspect_weights(const std::string& path) {
+  const model::SafetensorsFile file(path);
+  log::plain("{}: safetensors, {} tensors", path, file.names().size());
+  for (const auto& name : file.names()) {
+    log::plain("  {}  {} [{}]", name, file.info(name).dtype,
+               fmt::join(file.shape(name), " x "));
+  }
+}
+
+}  // namespace
+
+void inspect(const std::string& path) {
+  require(std::filesystem::is_regular_file(path), ExitCode::input,
+          "there is no file {} (a run directory is not a file) name a file in it", path);
+  const std::string extension = std::filesystem::path(path).extension();
+  if (extension == ".json") return inspect_json(path);
+  if (extension == ".safetensors") return inspect_weights(path);
+  inspect_hdf5(path);
+}
+
+}  // namespace ntk::app

@@ -1,0 +1,124 @@
+// ntk: command line, and the one place where exceptions become exit codes.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "app/inspect.hpp"
+#include "app/startup.hpp"
+#include "app/summary.hpp"
+#include "app/verbs.hpp"
+#include "app/version.hpp"
+#include "base/log.hpp"
+#include "device/cpu/blas_core.hpp"
+#include "parallel/collectives.hpp"
+#include "parallel/mpi.hpp"
+
+namespace {
+
+using namespace ntk;
+
+int say_status(ExitCode code) {
+  log::plain("STATUS: {}", app::status_word(code));
+  return static_cast<int>(code);
+}
+
+// Verbs that need no MPI. Returns false when the command line names none of them.
+bool run_local(const CLI::App& job, bool defaults, const CLI::App& version,
+               const CLI::App& inspect, const std::string& file) {
+  if (version.parsed()) {
+    const nlohmann::json all = app::versions();
+    for (const auto& [name, text] : all.items()) {
+      log::plain("{}: {}", name, text.get<std::string>());
+    }
+    return true;
+  }
+  if (job.parsed()) {
+    require(defaults, ExitCode::usage,
+            "`ntk job` without --defaults (it prints a full job file) add --defaults");
+    log::plain("{}", default_job_text());
+    return true;
+  }
+  if (inspect.parsed()) {
+    app::inspect(file);
+    return true;
+  }
+  return false;
+}
+
+int run_parallel(int argc, char** argv, const app::Command& command, const std::string& slow) {
+  parallel::ScopedMpi mpi(&argc, &argv);
+  int rank = 0, ranks = 1;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  log::start(rank, ranks);
+  if (!slow.empty()) log::warn("{}", slow);
+  ExitCode code = ExitCode::internal;
+  std::string text;
+  try {
+    app::check_launch(ranks);
+    app::run_stage(MPI_COMM_WORLD, command, mpi.level_name());
+    return say_status(ExitCode::complete);
+  } catch (const parallel::AgreedError& error) {  // every rank is here: wind down in order
+    log::error("{}", error.what());
+    return say_status(error.code());
+  } catch (const Error& error) {
+    code = error.code();
+    text = error.what();
+  } catch (const std::bad_alloc&) {
+    code = ExitCode::resources;
+    text = "out of memory (an allocation failed) use fewer ranks a node or more nodes";
+  } catch (const std::exception& error) {
+    text = error.what();
+  }
+  log::rank_error("{}", text);
+  if (ranks > 1) {  // the others may wait for this rank: all go down
+    std::fprintf(stdout, "STATUS: %s\n", app::status_word(code));
+    std::fflush(stdout);
+    MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  }
+  return say_status(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string slow = device::cpu::cure_slow_blas(argv);
+  CLI::App cli("The empirical neural tangent kernel of fine-tuned Transformers, its spectrum, and "
+               "what it predicts.\nStarted alone a verb runs on one rank; under mpirun or srun on "
+               "many.");
+  cli.name("ntk");
+  cli.require_subcommand(1);
+  app::Command command;
+  const auto stage = [&](const char* name, const char* help, app::Stage which) {
+    CLI::App* sub = cli.add_subcommand(name, help);
+    sub->add_option("job", command.job_path, "job file (TOML; see `ntk job --defaults`)")->required();
+    sub->add_option("--set", command.overrides, "section.key=value, on top of the job file");
+    sub->callback([&command, which] { command.stage = which; });
+  };
+  stage("run", "all that the job file asks for", app::Stage::run);
+  stage("kernel", "the kernel alone: kernel.h5", app::Stage::kernel);
+  stage("spectrum", "the spectrum of a kernel: spectrum.h5", app::Stage::spectrum);
+  stage("theory", "what the spectrum predicts: theory.json", app::Stage::theory);
+  std::string file;
+  CLI::App* inspect = cli.add_subcommand("inspect", "describe any of our files");
+  inspect->add_option("file", file, "a data, kernel, spectrum, JSON or safetensors file")->required();
+  bool defaults = false;
+  CLI::App* job = cli.add_subcommand("job", "job files");
+  job->add_flag("--defaults", defaults, "print a full job file with every default");
+  CLI::App* version = cli.add_subcommand("version", "versions of the program and its libraries");
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return cli.exit(error) == 0 ? 0 : say_status(ExitCode::usage);
+  }
+  try {
+    if (run_local(*job, defaults, *version, *inspect, file)) return 0;
+    return run_parallel(argc, argv, command, slow);
+  } catch (const Error& error) {
+    log::rank_error("{}", error.what());
+    return say_status(error.code());
+  } catch (const std::exception& error) {
+    log::rank_error("{}", error.what());
+    return say_status(ExitCode::internal);
+  }
+}

@@ -1,0 +1,131 @@
+#include "app/startup.hpp"
+
+#include <fmt/ranges.h>
+#include <hdf5.h>
+#include <sched.h>
+#include <slepcversion.h>
+#include <petscversion.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+
+#include "app/version.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "device/cpu/blas_core.hpp"
+#include "parallel/collectives.hpp"
+#include "parallel/mpi.hpp"
+
+namespace ntk::app {
+namespace {
+
+std::vector<int> affinity() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return {0};
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
+// Bytes that /proc/meminfo calls available; 0 when it cannot be read.
+std::size_t available_memory() {
+  std::ifstream info("/proc/meminfo");
+  for (std::string key; info >> key;) {
+    std::size_t value = 0;
+    if (key == "MemAvailable:" && info >> value) return value * 1024;
+    info.ignore(1 << 10, '\n');
+  }
+  return 0;
+}
+
+std::string host() {
+  char name[256] = {};
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+}  // namespace
+
+void check_launch(int ranks) {
+  const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
+  const bool launched = std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr ||
+                        std::getenv("PMIX_RANK") != nullptr ||
+                        std::getenv("PMIX_NAMESPACE") != nullptr;
+  if (tasks == nullptr || ranks != 1 || launched || std::atoi(tasks) <= 1) return;
+  fail(ExitCode::usage,
+       "this Slurm step has {} tasks and each of them believes to be alone (srun started the "
+       "program without PMIx) use `srun --mpi=pmix`, or mpirun inside the job",
+       tasks);
+}
+
+kernel::Resources find_resources(MPI_Comm comm, const Job& job) {
+  const auto cpus = affinity();
+  const auto place = parallel::node_place(comm);
+  // Ranks of one node that share a mask share its CPUs.
+  const auto mine = fmt::format("{} {}", place.node, fmt::join(cpus, ","));
+  const auto masks = parallel::all_gather(comm, mine);
+  const auto sharing = static_cast<int>(std::count(masks.begin(), masks.end(), mine));
+  const int available = static_cast<int>(cpus.size());
+  kernel::Resources r;
+  r.threads = std::max(1, available / std::max(1, sharing));
+  if (job.run.threads > 0) {
+    r.threads = std::min(job.run.threads, available);
+    if (job.run.threads > available) {
+      log::warn("run.threads = {} and a rank has {} CPUs (its affinity mask): {} threads are used; "
+                "with mpirun, --bind-to none or --map-by slot:PE={} gives it more",
+                job.run.threads, available, r.threads, job.run.threads);
+    }
+  }
+  constexpr double gib = 1024.0 * 1024.0 * 1024.0;
+  r.memory = job.kernel.memory_gib > 0
+                 ? static_cast<std::size_t>(job.kernel.memory_gib * gib)
+                 : static_cast<std::size_t>(0.8 * static_cast<double>(available_memory()) /
+                                            place.ranks);
+  return r;
+}
+
+void print_start(MPI_Comm comm, const kernel::Resources& resources, const char* thread_level) {
+  const auto cpus = affinity();
+  const auto hosts = parallel::gather(
+      comm, fmt::format("{} (CPUs {})", host(), fmt::join(cpus, ",")));
+  std::map<std::string, int> ranks_of;
+  for (const auto& name : hosts) ++ranks_of[name];
+  int ranks = 1;
+  MPI_Comm_size(comm, &ranks);
+  const nlohmann::json v = versions();
+  log::info("ntkspectra {} ({}): {} ranks x {} threads, MPI threads {}", version, git_state, ranks,
+            resources.threads, thread_level);
+  for (const auto& [name, count] : ranks_of) log::info("  {} ranks on {}", count, name);
+  log::info("  BLAS {}, core {}; HDF5 {}, PETSc {}, SLEPc {}; device backends built: cpu",
+            v["blas"].get<std::string>(), v["blas_core"].get<std::string>(),
+            v["hdf5"].get<std::string>(), v["petsc"].get<std::string>(),
+            v["slepc"].get<std::string>());
+}
+
+nlohmann::json versions() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  char mpi[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  MPI_Get_library_version(mpi, &length);
+  const std::string library(mpi, static_cast<std::size_t>(length));
+  return {{"ntkspectra", version},
+          {"git", git_state},
+          {"compiler", compiler},
+          {"mpi", library.substr(0, library.find(','))},
+          {"blas", device::cpu::blas_name()},
+          {"blas_core", device::cpu::blas_core()},
+          {"hdf5", fmt::format("{}.{}.{}", major, minor, release)},
+          {"petsc", fmt::format("{}.{}.{}", PETSC_VERSION_MAJOR, PETSC_VERSION_MINOR,
+                                PETSC_VERSION_SUBMINOR)},
+          {"slepc", fmt::format("{}.{}.{}", SLEPC_VERSION_MAJOR, SLEPC_VERSION_MINOR,
+                                SLEPC_VERSION_SUBMINOR)}};
+}
+
+}  // namespace ntk::app

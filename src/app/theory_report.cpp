@@ -1,0 +1,166 @@
+#include "app/theory_report.hpp"
+
+#include <fmt/format.h>
+
+namespace ntk::app {
+
+using nlohmann::json;
+
+namespace {
+
+// The number of a {value, unit, rule} object, or of a plain one.
+std::string number(const json& j, int digits = 3) {
+  const json& value = j.is_object() ? j.at("value") : j;
+  return value.is_number() ? fmt::format("{:.{}g}", value.get<double>(), digits) : "-";
+}
+
+class Table {
+ public:
+  void row(const std::string& name, const std::string& text) {
+    lines_.push_back(fmt::format("  {:<12}{}", name, text));
+  }
+  void line(const std::string& text) { lines_.push_back(text); }
+  std::vector<std::string> take() { return std::move(lines_); }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+std::string curve_text(const json& plug_in) {
+  std::string text;
+  for (const auto& point : plug_in.at("curve")) {
+    text += fmt::format("{}n = {}: {}", text.empty() ? "" : ", ", number(point.at("n"), 6),
+                        number(point.at("risk"), 4));
+  }
+  return text;
+}
+
+std::string stop_text(const std::string& name, const json& stop) {
+  if (stop.at("never").get<bool>()) return name + " never";
+  return fmt::format("{} {} ({} steps, df {})", name, number(stop), number(stop.at("steps")),
+                     number(stop.at("df")));
+}
+
+void decay_rows(Table& table, const json& decay) {
+  const auto& alpha = decay.at("alpha");
+  std::string text = "no exponent";
+  if (!alpha.is_null()) {
+    text = fmt::format("alpha = {}", number(alpha, 4));
+    for (const char* part : {"alpha_low", "alpha_high"}) {
+      if (decay.at(part).is_null()) continue;
+      const auto& window = decay.at(part).at("window");
+      text += fmt::format(", {} over df {} to {}", number(decay.at(part), 4), number(window[0]),
+                          number(window[1], 4));
+    }
+    if (decay.contains("alpha_drift")) {
+      text += fmt::format(" (drift {:+.2f})", decay.at("alpha_drift").at("value").get<double>());
+    }
+  }
+  const auto& verdict = decay.at("verdict");
+  text += "; " + verdict.at("kind").get<std::string>();
+  if (verdict.contains("rank")) text += fmt::format(" {}", verdict.at("rank").get<std::int64_t>());
+  table.row("decay", text);
+}
+
+void label_rows(Table& table, const json& set, const json& decay) {
+  std::string norm = "rkhs_norm2 " + number(set.at("rkhs_norm2"));
+  if (const auto& growth = set.at("growth"); !growth.is_null()) {
+    norm +=
+        fmt::format(", {} x from half the rows ({})", number(growth),
+                    growth.at("target_in_rkhs").get<bool>()
+                        ? "below 1.2: as for a target in the RKHS"
+                        : "above 1.2: target not in the RKHS at this n, RWY is a heuristic here");
+  }
+  table.row("labels",
+            fmt::format("{}: variance {}, of it noise {} ({})", set.at("name").get<std::string>(),
+                        number(set.at("label_variance")), number(set.at("noise_variance")),
+                        set.at("noise_variance").at("rule").get<std::string>()));
+  table.row("", fmt::format("effective noise of the fit {}; {}", number(set.at("effective_noise")),
+                            norm));
+  table.row("predicted", "excess risk at " + curve_text(set.at("plug_in")) + " (slope " +
+                             number(set.at("plug_in").at("slope")) + ")");
+  if (!decay.at("worst_case_exponent").is_null()) {
+    table.row("worst case", fmt::format("risk ~ n^{} from the decay alone",
+                                        number(decay.at("worst_case_exponent"))));
+  }
+  std::string stops;
+  const auto& stopping = set.at("stopping");
+  for (const auto& [key, name] : {std::pair<const char*, const char*>{"rwy", "RWY"},
+                                  {"gcv", "GCV"},
+                                  {"sure", "SURE"},
+                                  {"discrepancy", "discrepancy"}}) {
+    if (!stopping.contains(key)) continue;
+    stops += (stops.empty() ? "" : ", ") + stop_text(name, stopping.at(key));
+  }
+  table.row("stop at eta", stops);
+  if (stopping.contains("rwy") && stopping.at("rwy").at("vacuous").get<bool>()) {
+    table.row("", "RWY's bound " + number(stopping.at("rwy").at("bound")) +
+                      " is vacuous: it exceeds the null risk " + number(set.at("signal_variance")));
+  }
+}
+
+void held_out_rows(Table& table, const json& held) {
+  const auto& largest = held.at("sizes").back();
+  std::string text;
+  for (const auto& size : held.at("sizes")) {
+    text += fmt::format("{}n = {}: {} (plug-in {})", text.empty() ? "" : ", ",
+                        size.at("n").get<std::int64_t>(), number(size.at("rules")[0].at("risk"), 4),
+                        number(size.at("plug_in"), 4));
+  }
+  table.row("measured", fmt::format("best held-out risk over {} splits, {} test rows: {}",
+                                    held.at("splits").get<int>(),
+                                    held.at("test_rows").get<std::int64_t>(), text));
+  table.row("", fmt::format("{:<12} {:>9} {:>10} {:>9} {:>9}   (n = {})", "rule", "risk", "eta",
+                            "/oracle", "/never", largest.at("n").get<std::int64_t>()));
+  for (const auto& rule : largest.at("rules")) {
+    const std::string eta = rule.at("never").get<bool>() ? "inf" : number(rule.at("eta_median"), 3);
+    table.row(
+        "", fmt::format("{:<12} {:>9} {:>10} {:>9.3f} {:>9.3f}", rule.at("rule").get<std::string>(),
+                        number(rule.at("risk"), 4), eta, rule.at("to_oracle").get<double>(),
+                        rule.at("to_never_stop").get<double>()));
+  }
+}
+
+void kernel_rows(Table& table, const std::string& name, const json& report) {
+  const auto& kernel = report.at("kernel");
+  table.line(
+      fmt::format("What the spectrum says about fine-tuning: kernel {}, {} samples, {} rows, "
+                  "centred; f0 {}",
+                  name, kernel.at("samples").get<std::int64_t>(),
+                  kernel.at("n").get<std::int64_t>(), kernel.at("f0").get<std::string>()));
+  if (report.contains("spectrum") && report.at("spectrum").contains("centred")) {
+    const auto& spectrum = report.at("spectrum");
+    std::string text =
+        fmt::format("l_1 = {}, {} of the trace", number(spectrum["centred"]["l_1"], 4),
+                    number(spectrum["centred"]["l_1_share"]));
+    if (spectrum.contains("raw")) {
+      text += fmt::format(" (raw: {})", number(spectrum["raw"]["l_1_share"]));
+    }
+    table.row("spectrum", text);
+  }
+  if (report.contains("decay")) decay_rows(table, report.at("decay"));
+  if (report.contains("labels") && !report.at("labels").empty()) {
+    label_rows(table, report.at("labels")[0], report.at("decay"));
+  }
+  if (report.contains("label_means")) {
+    const auto& means = report.at("label_means");
+    table.row("means", fmt::format("over {} label sets: excess risk at {}",
+                                   means.at("label_sets").get<std::int64_t>(),
+                                   curve_text(means.at("plug_in"))));
+  }
+  if (report.contains("held_out") && !report.at("held_out").is_null()) {
+    held_out_rows(table, report.at("held_out"));
+  }
+  for (const auto& line : report.at("limits")) table.row("limit", line.get<std::string>());
+  for (const auto& line : report.at("caveats")) table.row("caveat", line.get<std::string>());
+}
+
+}  // namespace
+
+std::vector<std::string> theory_table(const json& theory) {
+  Table table;
+  for (const auto& [name, report] : theory.at("kernels").items()) kernel_rows(table, name, report);
+  return table.take();
+}
+
+}  // namespace ntk::app

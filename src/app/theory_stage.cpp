@@ -1,0 +1,243 @@
+#include "app/theory_stage.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <numeric>
+
+#include "app/theory_report.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/sha256.hpp"
+#include "spectrum/kernel_sum.hpp"
+#include "spectrum/projections.hpp"
+#include "store/disk.hpp"
+#include "theory/held_out.hpp"
+
+namespace ntk::app {
+
+using nlohmann::json;
+namespace h5 = store::h5;
+
+namespace {
+
+double noise_number(const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  require(
+      error == std::errc() && end == text.data() + text.size() && std::isfinite(value) &&
+          value >= 0,
+      ExitCode::usage,
+      "theory.noise_variance = \"{}\" is not understood (it must be \"data\", \"estimate\" or a "
+      "number of at least 0) correct the job file",
+      text);
+  return value;
+}
+
+// Column c of a row-major table.
+std::vector<double> column(const std::vector<double>& table, std::int64_t columns, std::int64_t c) {
+  std::vector<double> values;
+  for (std::size_t i = static_cast<std::size_t>(c); i < table.size();
+       i += static_cast<std::size_t>(columns)) {
+    values.push_back(table[i]);
+  }
+  return values;
+}
+
+void subtract(std::vector<double>& from, const std::vector<double>& what) {
+  for (std::size_t i = 0; i < from.size(); ++i) from[i] -= what[i];
+}
+
+// A field as the spectrum stage projected it: values on the rows, and projections (modes, columns).
+struct ProjectedField {
+  std::int64_t columns = 0;
+  std::vector<double> values, projections;
+};
+ProjectedField read_field(const std::vector<spectrum::Field>& fields, const std::string& name,
+                          hid_t file, const std::string& place) {
+  const auto found =
+      std::find_if(fields.begin(), fields.end(), [&](const auto& f) { return f.name == name; });
+  if (found == fields.end()) return {};
+  const std::string path = place + "/projections/" + name;
+  require(h5::exists(file, path), ExitCode::io,
+          "the spectrum has no {} (it was made without projections) run `ntk spectrum` with a "
+          "[theory] table in the job file",
+          path);
+  const h5::Dataset data(file, path);
+  const std::int64_t stored = data.dims().size() > 1 ? data.dims()[1] : 1;
+  require(
+      stored == found->columns, ExitCode::io,
+      "{} has {} columns for {} of the kernel (the spectrum belongs to another kernel) run `ntk "
+      "spectrum` again",
+      path, stored, found->columns);
+  return {found->columns, found->values, data.read_all<double>()};
+}
+
+// The sub-matrix over `rows` of a weighted sum of stored kernels, read in strips of whole rows.
+std::vector<double> read_subset(const store::KernelReader& kernel,
+                                const std::vector<spectrum::Term>& terms,
+                                const std::vector<std::int64_t>& rows) {
+  const std::int64_t n = kernel.order(), height = 64;
+  const std::size_t m = rows.size();
+  std::vector<double> matrix(m * m, 0.0), strip(static_cast<std::size_t>(height * n));
+  for (const auto& term : terms) {
+    for (std::size_t i = 0; i < m;) {
+      const std::int64_t start = rows[i], count = std::min(height, n - start);
+      kernel.read_block(term.dataset, start, 0, count, n, strip.data());
+      for (; i < m && rows[i] < start + count; ++i) {
+        const double* row = strip.data() + (rows[i] - start) * n;
+        for (std::size_t j = 0; j < m; ++j) matrix[i * m + j] += term.weight * row[rows[j]];
+      }
+    }
+  }
+  return matrix;
+}
+
+std::vector<theory::LabelSet> label_sets(const Job& job, const store::SampleTable& samples,
+                                         const std::vector<spectrum::Field>& fields, hid_t file,
+                                         const std::string& place) {
+  const bool classes = samples.target.empty();
+  const auto field = read_field(fields, classes ? "label" : "target", file, place);
+  const bool keep = job.theory.f0 == "keep";
+  const auto outputs = keep ? read_field(fields, "outputs", file, place) : ProjectedField{};
+  if (keep && field.columns > 0) {
+    require(
+        outputs.columns == field.columns || outputs.columns == 1, ExitCode::usage,
+        "theory.f0 = \"keep\" does not fit ({} label sets cannot be told apart over {} outputs) "
+        "use theory.f0 = \"subtract\"",
+        field.columns, outputs.columns);
+  }
+  std::vector<theory::LabelSet> sets;
+  for (std::int64_t c = 0; c < field.columns; ++c) {
+    theory::LabelSet set;
+    set.name = !classes ? (field.columns == 1 ? "target" : fmt::format("target {}", c + 1))
+               : field.columns == 1 ? "classes"
+                                    : "class " + samples.classes[static_cast<std::size_t>(c)];
+    set.values = column(field.values, field.columns, c);
+    set.projections = column(field.projections, field.columns, c);
+    if (keep) {
+      const std::int64_t of = outputs.columns == 1 ? 0 : c;
+      subtract(set.values, column(outputs.values, outputs.columns, of));
+      subtract(set.projections, column(outputs.projections, outputs.columns, of));
+    }
+    sets.push_back(std::move(set));
+  }
+  return sets;
+}
+
+}  // namespace
+
+theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
+                                        const store::KernelReader& kernel, hid_t spectrum) {
+  const std::string place = "/" + name + "/centred";
+  require(
+      h5::exists(spectrum, place + "/eigenvalues"), ExitCode::usage,
+      "the spectrum file has no centred spectrum of {} (theory works on the centred kernel) set "
+      "spectrum.centre to \"both\" or \"centred\" and run `ntk spectrum`",
+      name);
+  theory::TheoryInputs inputs;
+  inputs.rows_per_sample = kernel.rows_per_sample();
+  inputs.samples = kernel.order() / std::max<std::int64_t>(1, inputs.rows_per_sample);
+  inputs.seed = static_cast<std::uint64_t>(job.run.seed);
+  inputs.f0_kept = job.theory.f0 == "keep";
+  inputs.eigenvalues = h5::read<double>(spectrum, place + "/eigenvalues");
+  if (const std::string raw = "/" + name + "/raw/eigenvalues"; h5::exists(spectrum, raw)) {
+    inputs.raw_eigenvalues = h5::read<double>(spectrum, raw);
+  }
+  const h5::Handle group = h5::open_object(spectrum, place);
+  inputs.floor = h5::read_attribute(group, "floor_independent").get<double>();
+  inputs.resolved = h5::read_attribute(group, "resolved").get<std::int64_t>();
+  // A partial spectrum has no use for the rest: theory_summary says so.
+  if (static_cast<std::int64_t>(inputs.eigenvalues.size()) < kernel.order()) return inputs;
+
+  if (job.theory.noise_variance == "data") {
+    inputs.noise_source = theory::NoiseSource::data;
+  } else if (job.theory.noise_variance == "estimate") {
+    inputs.noise_source = theory::NoiseSource::estimate;
+  } else {
+    inputs.noise_source = theory::NoiseSource::number;
+    inputs.noise_number = noise_number(job.theory.noise_variance);
+  }
+  const auto samples = kernel.samples();
+  const auto outputs = kernel.outputs();
+  const auto fields =
+      spectrum::fields_of(samples, outputs, kernel.output_columns(), kernel.rows_per_sample());
+  inputs.labels = label_sets(job, samples, fields, spectrum, place);
+  if (!samples.target.empty()) {  // the variance is that of targets
+    auto noise = read_field(fields, "noise_variance", spectrum, place);
+    inputs.noise_variances = std::move(noise.values);
+    inputs.noise_modes = std::move(noise.projections);
+  }
+  if (inputs.rows_per_sample != 1) return inputs;
+
+  const auto terms = spectrum::parse_sum(name, job.spectrum.kernels.at(name), kernel.groups());
+  const auto rows = static_cast<std::size_t>(inputs.samples);
+  const auto measured = std::min(rows, static_cast<std::size_t>(theory_measured_rows));
+  for (const auto r : theory::draw_split(rows, {}, measured, 0, inputs.seed).train) {
+    inputs.subset.push_back(static_cast<std::int64_t>(r));
+  }
+  inputs.kernel = read_subset(kernel, terms, inputs.subset);
+  inputs.group = samples.group;
+  if (!samples.target.empty()) {
+    inputs.reference = samples.reference;
+    inputs.reference_variance = samples.reference_variance;
+    if (inputs.reference_variance.empty())
+      inputs.reference_variance.assign(inputs.reference.size(), 0);
+    if (inputs.f0_kept && kernel.output_columns() == 1) subtract(inputs.reference, outputs);
+  }
+  return inputs;
+}
+
+json run_theory(const Job& job) {
+  const std::string directory = job.run.directory, path = directory + "/theory.json";
+  const std::string spectrum_path = directory + "/spectrum.h5";
+  require(store::file_exists(spectrum_path), ExitCode::usage,
+          "{} is missing (theory reads the spectrum) run `ntk spectrum` first", spectrum_path);
+  const store::KernelReader kernel(directory + "/kernel.h5");
+  const h5::Handle spectrum = h5::open_file(spectrum_path);
+  const json settings{{"f0", job.theory.f0},
+                      {"noise_variance", job.theory.noise_variance},
+                      {"seed", job.run.seed},
+                      {"kernels", job.spectrum.kernels}};
+  const json inputs{{"spectrum", h5::read_attribute(spectrum, "fingerprint")},
+                    {"settings", settings},
+                    {"version", theory_format_version}};
+  const std::string mark = sha256_text(inputs.dump());
+  if (store::file_exists(path)) {
+    std::ifstream file(path);
+    json stored = json::parse(file, nullptr, false);
+    if (stored.is_object() && stored.value("fingerprint", "") == mark) {
+      log::info("{} is complete and up to date", path);
+      for (const auto& line : theory_table(stored)) log::write_plain(line);
+      stored["reused"] = true;
+      return stored;
+    }
+  }
+  json theory{{"format", theory_format},
+              {"format_version", theory_format_version},
+              {"fingerprint", mark},
+              {"settings", settings},
+              {"kernels", json::object()}};
+  for (const auto& [name, sum] : job.spectrum.kernels) {
+    theory["kernels"][name] =
+        theory::theory_summary(read_theory_inputs(job, name, kernel, spectrum));
+  }
+  const std::string partial = path + ".partial";
+  {
+    std::ofstream file(partial);
+    file << theory.dump(1) << "\n";
+    file.flush();
+    require(file.good(), ExitCode::io,
+            "cannot write {} (the disk may be full or the directory read-only) free some space and "
+            "run `ntk theory` again",
+            partial);
+  }
+  store::sync_path(partial);
+  store::rename_durably(partial, path);
+  for (const auto& line : theory_table(theory)) log::write_plain(line);
+  theory["reused"] = false;
+  return theory;
+}
+
+}  // namespace ntk::app

@@ -1,0 +1,138 @@
+#include "app/verbs.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+#include "app/startup.hpp"
+#include "app/summary.hpp"
+#include "app/theory_stage.hpp"
+#include "base/log.hpp"
+#include "base/stopwatch.hpp"
+#include "device/cpu/blas_core.hpp"
+#include "kernel/kernel_stage.hpp"
+#include "parallel/collectives.hpp"
+#include "spectrum/stage.hpp"
+
+namespace ntk::app {
+namespace {
+
+using nlohmann::json;
+
+// The resolved job beside the results, so that a run can be repeated from its directory.
+void keep_job(const Job& job) {
+  std::error_code failed;
+  std::filesystem::create_directories(job.run.directory, failed);
+  require(!failed && std::filesystem::is_directory(job.run.directory), ExitCode::io,
+          "cannot make the run directory {} ({}) choose another run.directory", job.run.directory,
+          failed ? failed.message() : "a file of that name is in the way");
+  const std::string path = job.run.directory + "/run.toml";
+  std::ofstream file(path + ".new");
+  file << to_toml(job);
+  require(static_cast<bool>(file.flush()), ExitCode::io,
+          "cannot write {} (the directory is read-only or the disk is full) choose another "
+          "run.directory",
+          path);
+  std::filesystem::rename(path + ".new", path, failed);
+  require(!failed, ExitCode::io, "cannot write {} ({}) choose another run.directory", path,
+          failed.message());
+}
+
+class Runner {
+ public:
+  Runner(MPI_Comm comm, const Job& job, const kernel::Resources& resources, json& summary)
+      : comm_(comm), job_(job), resources_(resources), summary_(summary) {
+    MPI_Comm_rank(comm, &rank_);
+  }
+
+  void kernel() {
+    device::cpu::set_blas_threads(1);  // thread counts change bits
+    json provenance = versions();
+    provenance["job"] = to_toml(job_);
+    stage("kernel", [&] { return kernel::run_kernel(comm_, job_, resources_, provenance); });
+  }
+  void spectrum(bool projections) {
+    device::cpu::set_blas_threads(resources_.threads);
+    stage("spectrum", [&] {
+      return spectrum::run_spectrum(comm_, job_.spectrum, projections, path("kernel.h5"),
+                                    path("spectrum.h5"));
+    });
+  }
+  void theory() {
+    spectrum(true);  // reuses a spectrum that has projections
+    stage("theory", [&] {
+      json result = json::object();
+      parallel::collectively(comm_, [&] {
+        if (rank_ == 0) result = run_theory(job_);
+      });
+      return result;
+    });
+  }
+
+ private:
+  std::string path(const char* name) const { return job_.run.directory + "/" + name; }
+
+  template <class Work>
+  void stage(const char* name, Work work) {
+    double seconds = 0;
+    json result;
+    {
+      Stopwatch watch(seconds);
+      result = work();
+    }
+    if (result.contains("timings") && result["timings"].contains(name)) {
+      // The stage's own clock, without set-up, is the one that counts; both are given.
+      summary_["timings"][name] = result["timings"][name];
+    } else {
+      summary_["timings"][name] = seconds;
+    }
+    summary_["timings"][std::string(name) + "_with_setup"] = seconds;
+    summary_[name] = std::move(result);
+  }
+
+  MPI_Comm comm_;
+  const Job& job_;
+  const kernel::Resources& resources_;
+  json& summary_;
+  int rank_ = 0;
+};
+
+}  // namespace
+
+void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) {
+  int rank = 0, ranks = 1;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &ranks);
+  Job job;
+  parallel::collectively(comm, [&] { job = read_job(command.job_path, command.overrides); });
+  const kernel::Resources resources = find_resources(comm, job);
+  print_start(comm, resources, thread_level);
+  parallel::collectively(comm, [&] {
+    if (rank == 0) keep_job(job);
+  });
+  json summary = {{"started", utc_now()}, {"versions", versions()},     {"job", to_toml(job)},
+                  {"ranks", ranks},       {"threads", resources.threads}, {"timings", json::object()}};
+  const auto close = [&](ExitCode code, const std::string& message) {
+    if (rank == 0) write_summary(job.run.directory, summary, code, message);
+  };
+  try {
+    Runner run(comm, job, resources, summary);
+    switch (command.stage) {
+      case Stage::kernel: run.kernel(); break;
+      case Stage::spectrum: run.spectrum(false); break;
+      case Stage::theory: run.theory(); break;
+      case Stage::run:
+        run.kernel();
+        if (job.has_theory) {
+          run.theory();
+        } else if (job.has_spectrum) {
+          run.spectrum(false);
+        }
+    }
+  } catch (const Error& error) {
+    close(error.code(), error.what());
+    throw;
+  }
+  close(ExitCode::complete, "");
+}
+
+}  // namespace ntk::app

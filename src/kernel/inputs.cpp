@@ -1,0 +1,207 @@
+#include "kernel/inputs.hpp"
+
+#include <filesystem>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/sha256.hpp"
+#include "data/data_file.hpp"
+#include "data/draw.hpp"
+#include "device/cpu/blas_core.hpp"
+#include "jacobian/cost.hpp"
+
+namespace ntk::kernel {
+
+const std::vector<std::string> hardware_keys = {"hardware.device", "hardware.blas",
+                                                "hardware.blas_core", "hardware.vectors"};
+
+namespace {
+
+model::Pooling pooling_of(const Job& job, bool own_head) {
+  const std::string& name = job.model.pooling;
+  require(!own_head || name.empty() || name == "cls", ExitCode::usage,
+          "model.pooling = \"{}\" with model.head = \"checkpoint\" (the model's own pooler reads the "
+          "first token) remove model.pooling",
+          name);
+  if (name == "mean") return model::Pooling::mean;
+  if (name == "last") return model::Pooling::last;
+  return model::Pooling::cls;  // also the default of the families there are
+}
+
+model::ModelDescription read_model(const Job& job, const data::DataFile& train) {
+  model::ModelDescription d;
+  d.path = job.model.path;
+  d.config = model::read_config(d.path);
+  d.checkpoint = std::make_shared<model::Checkpoint>(d.path);
+  const std::string& head = job.model.head;
+  require(head != "probe", ExitCode::usage,
+          "model.head = \"probe\" (this version fits no heads) use \"random\", \"checkpoint\" or a "
+          ".safetensors file");
+  d.choices.own_head = head == "checkpoint";
+  d.choices.pooling = pooling_of(job, d.choices.own_head);
+  if (!d.choices.own_head) {
+    d.head = head == "random" ? model::random_head(train.outputs(), d.config.hidden_size,
+                                                   job.model.head_std, job.model.head_seed)
+                              : model::read_head(head, d.config.hidden_size);
+    d.choices.outputs = d.head.outputs;
+  }
+  d.architecture = model::make_architecture(d.config, *d.checkpoint, d.choices);
+  require(d.architecture.outputs == train.outputs(), ExitCode::input,
+          "the head has {} outputs and {} has {} (classes, or 1 for real targets) give a head for "
+          "these labels",
+          d.architecture.outputs, train.path, train.outputs());
+  model::select_parameters(d.architecture, job.model.include, job.model.exclude,
+                           !job.model.parameters_preset.empty());
+  if (d.choices.own_head) {  // kept beside the kernel like any other head
+    const auto& parameters = d.architecture.parameters;
+    d.head = {d.architecture.outputs,
+              d.checkpoint->read<float>(parameters[parameters.size() - 2].source),
+              d.checkpoint->read<float>(parameters.back().source)};
+  }
+  return d;
+}
+
+// Rows of `from` picked out, `width` entries each; nothing stays nothing.
+template <class T>
+std::vector<T> pick(const std::vector<T>& from, const std::vector<std::int64_t>& rows,
+                    std::int64_t width = 1) {
+  std::vector<T> out;
+  if (from.empty()) return out;
+  out.reserve(rows.size() * static_cast<std::size_t>(width));
+  for (auto row : rows) {
+    out.insert(out.end(), from.begin() + row * width, from.begin() + (row + 1) * width);
+  }
+  return out;
+}
+
+store::SampleTable table_of(const data::DataFile& file, const std::vector<std::int64_t>& rows) {
+  store::SampleTable t;
+  t.source_row = pick(file.source_row, rows);
+  for (auto row : rows) t.tokens.push_back(static_cast<std::int32_t>(file.length(row)));
+  t.label = pick(file.label, rows);
+  t.classes = file.classes;
+  t.target = pick(file.target, rows, file.target_sets);
+  t.label_sets = file.target_sets;
+  t.reference = pick(file.reference, rows);
+  t.reference_variance = pick(file.reference_variance, rows);
+  t.noise_variance = pick(file.noise_variance, rows);
+  t.group = pick(file.group, rows);
+  return t;
+}
+
+SampleSet samples_of(const std::string& name, const data::DataFile& file,
+                     const std::vector<std::int64_t>& rows) {
+  SampleSet set;
+  set.name = name;
+  for (auto row : rows) {
+    const auto first = file.offsets[static_cast<std::size_t>(row)];
+    const auto last = file.offsets[static_cast<std::size_t>(row) + 1];
+    auto& t = set.tokens;
+    t.tokens.insert(t.tokens.end(), file.tokens.begin() + first, file.tokens.begin() + last);
+    if (file.token_type.empty()) {
+      t.types.resize(t.tokens.size(), 0);
+    } else {
+      t.types.insert(t.types.end(), file.token_type.begin() + first,
+                     file.token_type.begin() + last);
+    }
+    t.offsets.push_back(static_cast<std::int64_t>(t.tokens.size()));
+  }
+  return set;
+}
+
+}  // namespace
+
+KernelInputs read_kernel_inputs(const Job& job) {
+  std::vector<std::string> paths{job.data.train};
+  paths.insert(paths.end(), job.data.evaluate.begin(), job.data.evaluate.end());
+  model::ModelDescription model;
+  std::vector<SampleSet> sets;
+  std::vector<store::SampleTable> tables;
+  std::vector<std::vector<std::int64_t>> starts;
+  nlohmann::json hashes = nlohmann::json::object();
+  for (std::size_t s = 0; s < paths.size(); ++s) {
+    const data::DataFile file = data::read_data(paths[s]);
+    if (s == 0) model = read_model(job, file);
+    require(file.outputs() == model.architecture.outputs, ExitCode::input,
+            "{} has labels for {} outputs and {} for {} (their kernel needs the same) evaluate on "
+            "data with the same classes",
+            paths[s], file.outputs(), paths[0], model.architecture.outputs);
+    const auto usable =
+        data::check_against_model(file, model.config.vocab_size, model.config.type_vocab_size,
+                                  model.config.max_tokens(), job.data.overlong);
+    const std::int64_t wanted = s == 0 ? job.data.samples : job.data.evaluate_samples;
+    const auto available = static_cast<std::int64_t>(usable.size());
+    if (wanted > available) {
+      log::info("{}: {} samples asked for, all {} taken", paths[s], wanted, available);
+    }
+    std::vector<std::int64_t> draw;
+    for (auto i : data::draw_samples(available, wanted, job.run.seed)) {
+      draw.push_back(usable[static_cast<std::size_t>(i)]);
+    }
+    const auto rows = data::order_in_batches(draw, file.lengths(), job.kernel.batch_samples);
+    starts.push_back(data::panel_starts(static_cast<std::int64_t>(rows.size()),
+                                        job.kernel.batch_samples, job.kernel.tile_samples));
+    const std::string name = s == 0 ? "" : std::filesystem::path(paths[s]).stem().string();
+    sets.push_back(samples_of(name, file, rows));
+    tables.push_back(table_of(file, rows));
+    hashes[s == 0 ? "train" : name] = file.sha256;
+  }
+  const OutputMode outputs = make_output_mode(job.kernel.outputs, model.architecture.outputs);
+  jacobian::Settings settings;
+  settings.copies = outputs.copies();
+  settings.class_diagonal = outputs.class_diagonal;
+  settings.slice_columns = job.kernel.slice_columns;
+  Groups groups = make_groups(job.kernel.groups, model.architecture);
+  return {std::move(model), Panels(std::move(sets), starts), std::move(tables), outputs,
+          std::move(groups), settings, std::move(hashes)};
+}
+
+nlohmann::json kernel_identity(const Job& job, const KernelInputs& inputs,
+                               const std::string& weights_sha256) {
+  std::string head_bytes;
+  for (const auto* values : {&inputs.model.head.weight, &inputs.model.head.bias}) {
+    head_bytes.append(reinterpret_cast<const char*>(values->data()),
+                      values->size() * sizeof(float));
+  }
+  std::string selected;
+  for (const auto& p : inputs.model.architecture.parameters) {
+    if (p.selected) selected += p.name + "\n";
+  }
+  const auto& s = inputs.settings;
+  return {{"weights.sha256", weights_sha256},
+          {"head.sha256", sha256_text(head_bytes)},
+          {"data.sha256", inputs.data_sha256.dump()},
+          {"parameters.sha256", sha256_text(selected)},
+          {"model.head", job.model.head},
+          {"model.pooling", static_cast<int>(inputs.model.choices.pooling)},
+          {"data.samples", inputs.panels.sets()[0].samples()},
+          {"data.evaluate_samples", job.data.evaluate_samples},
+          {"run.seed", job.run.seed},
+          {"kernel.outputs", job.kernel.outputs},
+          {"kernel.precision", job.kernel.precision},
+          {"kernel.groups", job.kernel.groups},
+          {"kernel.storage", job.kernel.storage},
+          {"kernel.batch_samples", job.kernel.batch_samples},
+          {"kernel.tile_samples", job.kernel.tile_samples},
+          {"kernel.slice_columns", job.kernel.slice_columns},
+          {"kernel.ranges", job.kernel.ranges},
+          {"arithmetic.chunk_columns", s.chunk_columns},
+          {"arithmetic.block_rows", s.block_rows},
+          {"arithmetic.diagonal_rows", s.diagonal_rows},
+          {"arithmetic.structured_rows", s.structured_rows},
+          {"arithmetic.cost_table", jacobian::cost_table_version},
+          {"hardware.device", "cpu"},
+          {"hardware.blas", device::cpu::blas_name()},
+          {"hardware.blas_core", device::cpu::blas_core()},
+          {"hardware.vectors",
+#if defined(__AVX512F__)
+           "avx512"
+#elif defined(__AVX2__)
+           "avx2"
+#else
+           "generic"
+#endif
+          }};
+}
+
+}  // namespace ntk::kernel

@@ -1,0 +1,23 @@
+// `ntk kernel`: from a job to kernel.h5.
+#pragma once
+
+#include <mpi.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/job.hpp"
+
+namespace ntk::kernel {
+
+struct Resources {
+  int threads = 1;            // of this rank
+  std::size_t memory = 0;     // bytes for this rank; 0 = not limited
+};
+
+// Collective. Writes RUN/kernel.h5 and RUN/head.safetensors, or finds them complete. Returns what
+// summary.json says of the stage: timings (seconds), share, floor_ratio, gemm_rate (operations a
+// second, all ranks), measured error. `provenance` goes into the file's root attributes.
+nlohmann::json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources,
+                          const nlohmann::json& provenance);
+
+}  // namespace ntk::kernel

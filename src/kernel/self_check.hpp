@@ -1,0 +1,26 @@
+// Each run measures its own error (design, decision 9): the rows of a seeded draw of samples
+// against each other, recomputed in fp64.
+#pragma once
+
+#include <functional>
+
+#include "kernel/inputs.hpp"
+
+namespace ntk::kernel {
+
+// Unit roundoff of a precision's name.
+double unit_roundoff(const std::string& precision);
+
+// The drawn training samples, ascending: max(1, 64 / C) of them, at most all.
+std::vector<std::int64_t> check_samples(const KernelInputs& inputs, std::int64_t seed);
+
+// Their kernel rows against each other, in fp64, row-major in the file's row order.
+std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
+                              int threads);
+
+// delta and its companions: `stored` and `exact` have the same entries.
+store::MeasuredError measure_error(const std::vector<std::int64_t>& samples,
+                                   const std::vector<double>& stored,
+                                   const std::vector<double>& exact, double roundoff);
+
+}  // namespace ntk::kernel

@@ -1,0 +1,395 @@
+#include "spectrum/stage.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <optional>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/stopwatch.hpp"
+#include "base/text.hpp"
+#include "parallel/collectives.hpp"
+#include "spectrum/checks.hpp"
+#include "spectrum/kernel_sum.hpp"
+#include "spectrum/projections.hpp"
+#include "spectrum/spectrum_file.hpp"
+
+namespace ntk::spectrum {
+
+namespace h5 = store::h5;
+using nlohmann::json;
+using parallel::collectively;
+
+namespace {
+
+constexpr std::int64_t kStripNumbers = std::int64_t{1} << 23;  // 64 MiB a round of reading, writing
+
+// Rows of `width` numbers that make one round.
+std::int64_t strip_rows(std::int64_t width) {
+  return std::max<std::int64_t>(1, kStripNumbers / std::max<std::int64_t>(1, width));
+}
+
+// A kernel's name is the path of its group in the file.
+void require_name(const std::string& name) {
+  const auto fits = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) ||
+           std::string_view("_-./").find(c) != std::string_view::npos;
+  };
+  require(!name.empty() && std::all_of(name.begin(), name.end(), fits) && name.front() != '/' &&
+              name.back() != '/' && name.find("//") == std::string::npos && name.front() != '.' &&
+              name.find("/.") == std::string::npos,
+          ExitCode::usage,
+          "\"{}\" cannot name a kernel of spectrum.kernels (it becomes a group of spectrum.h5) use "
+          "letters, digits, _ - . and / between them",
+          printable(name));
+}
+
+// Unit roundoff of the kernel's entries: that of its precision, and of its storage.
+double unit_roundoff(const json& attributes) {
+  const std::vector<std::pair<std::string, double>> units = {{"fp64", std::ldexp(1.0, -53)},
+                                                             {"fp32", std::ldexp(1.0, -24)},
+                                                             {"tf32", std::ldexp(1.0, -11)},
+                                                             {"bf16x2", std::ldexp(1.0, -16)},
+                                                             {"bf16x3", std::ldexp(1.0, -24)}};
+  double worst = std::ldexp(1.0, -53);
+  for (const char* key : {"kernel.precision", "kernel.storage"}) {
+    for (const auto& [name, unit] : units) {
+      if (attributes.value(key, json()) == name) worst = std::max(worst, unit);
+    }
+  }
+  return worst;
+}
+
+// Reads a weighted sum of datasets; `read` fetches one of them.
+template <class Read>
+BlockSource weighted(const std::vector<Term>& terms, Read read) {
+  return [&terms, read](std::int64_t row, std::int64_t column, std::int64_t rows,
+                        std::int64_t columns, double* out) {
+    const auto count = static_cast<std::size_t>(rows * columns);
+    if (terms.size() == 1) {
+      read(terms[0].dataset, row, column, rows, columns, out);
+      if (terms[0].weight != 1) {
+        for (std::size_t e = 0; e < count; ++e) out[e] *= terms[0].weight;
+      }
+      return;
+    }
+    std::fill_n(out, count, 0.0);
+    std::vector<double> one(count);
+    for (const Term& term : terms) {
+      read(term.dataset, row, column, rows, columns, one.data());
+      for (std::size_t e = 0; e < count; ++e) out[e] += term.weight * one[e];
+    }
+  };
+}
+
+struct NamedKernel {
+  std::string name;
+  std::vector<Term> terms;
+};
+
+struct Seconds {
+  double load = 0, solve = 0, check = 0, project = 0, write = 0;
+};
+
+// The stage on the active ranks.
+class Stage {
+ public:
+  Stage(const BlacsGrid& grid, const Job::Spectrum& options, bool projections,
+        const store::KernelReader& kernel, SpectrumFile* file)
+      : grid_(grid),
+        options_(options),
+        projections_(projections),
+        kernel_(kernel),
+        file_(file),
+        n_(kernel.order()),
+        block_(parallel::choose_block(n_, grid.shape())),
+        unit_(unit_roundoff(kernel.attributes())) {
+    collectively(comm(), [&] {
+      delta_ = kernel.error().delta;
+      if (projections) {
+        fields_ = fields_of(kernel.samples(), kernel.outputs(), kernel.output_columns(),
+                            kernel.rows_per_sample());
+      }
+    });
+  }
+
+  json run(const std::vector<NamedKernel>& kernels) {
+    json result = json::object();
+    for (const NamedKernel& one : kernels) result[one.name] = spectra(one);
+    return result;
+  }
+  const Seconds& seconds() const { return seconds_; }
+
+ private:
+  const parallel::Communicator& comm() const { return grid_.comm(); }
+  bool root() const { return comm().rank() == 0; }
+  bool full() const {
+    return options_.method == "full" || (options_.method == "auto" && n_ <= auto_full_order);
+  }
+  bool with_vectors() const { return projections_ || options_.vectors != 0; }
+
+  // Work on the file by the root; all agree on the outcome.
+  template <class Work>
+  void on_root(Work&& work) {
+    const Stopwatch watch(seconds_.write);
+    collectively(comm(), [&] {
+      if (root()) work(file_->id());
+    });
+  }
+
+  json spectra(const NamedKernel& one) {
+    BlockCyclicMatrix a;
+    {
+      const Stopwatch watch(seconds_.load);
+      collectively(comm(), [&] { a = BlockCyclicMatrix(grid_, n_, n_, block_); });
+      load_symmetric(a, weighted(one.terms, [&](const std::string& dataset, std::int64_t row,
+                                                std::int64_t column, std::int64_t rows,
+                                                std::int64_t columns, double* out) {
+                       kernel_.read_block(dataset, row, column, rows, columns, out);
+                     }));
+      require_finite(a, "kernel " + one.name);
+    }
+    const CentringMeans of_kernel = means(a, kernel_.rows_per_sample());
+    if (n_ > 0) scale(a, 1 / static_cast<double>(n_));
+    json result;
+    if (options_.centre != "centred") {
+      result["raw"] = spectrum(a, one, "raw", nullptr);
+    }
+    if (options_.centre != "raw") {
+      centre(a, means(a, kernel_.rows_per_sample()));
+      result["centred"] = spectrum(a, one, "centred", &of_kernel);
+    }
+    return result;
+  }
+
+  // One spectrum, into /NAME/KIND. `centring` holds the means of K for the evaluation kernels.
+  json spectrum(BlockCyclicMatrix& a, const NamedKernel& one, const std::string& kind,
+                const CentringMeans* centring) {
+    const std::string label = one.name + " (" + kind + ")", place = "/" + one.name + "/" + kind;
+    const Norms norm = norms(a);
+    const bool positive = std::all_of(one.terms.begin(), one.terms.end(),
+                                      [](const Term& term) { return term.weight >= 0; });
+    Pairs pairs;
+    Checks checks;
+    {
+      const Stopwatch watch(seconds_.solve);
+      if (full() && !with_vectors()) {
+        pairs.values = solve_values(a, label);
+        pairs.method = "PDSYEV";
+      } else {
+        pairs = full() ? solve_all(a, label) : solve_leading(a, options_.leading, norm, label);
+      }
+    }
+    {
+      const Stopwatch watch(seconds_.check);
+      if (pairs.vectors.rows() > 0) check_vectors(a, pairs, norm, checks);
+      check_values(pairs.values, n_, norm, unit_, positive, checks);
+      enforce(checks, label);
+    }
+
+    const double first = pairs.values.empty() ? 0 : pairs.values.front();
+    double weight = 0;  // the error was measured on the whole kernel
+    for (const Term& term : one.terms) weight = std::max(weight, std::abs(term.weight));
+    const double delta = delta_ * weight;
+    const auto resolved =
+        std::upper_bound(pairs.values.begin(), pairs.values.end(), 10 * delta,
+                         [](double floor, double value) { return value <= floor; }) -
+        pairs.values.begin();
+    const json ratios = checks.to_json();
+    const json summary = {
+        {"n", n_},
+        {"method", pairs.method},
+        {"trace", norm.trace},
+        {"frobenius", norm.frobenius},
+        {"l_1", first},
+        {"share_1", norm.trace > 0 ? first / norm.trace : 0},
+        {"delta", delta},
+        {"floor_independent", n_ > 0 ? 2 * delta / std::sqrt(static_cast<double>(n_)) : 0},
+        {"floor_correlated", delta},
+        {"resolved", resolved},
+        {"checks", ratios}};
+    on_root([&](hid_t file) {
+      h5::create_group(file, place);
+      h5::write(file, place + "/eigenvalues", pairs.values);
+      const h5::Handle group = h5::open_object(file, place);
+      for (const auto& [name, value] : summary.items()) {
+        if (!value.is_object()) h5::write_attribute(group, name, value);
+      }
+      for (const auto& [name, value] : ratios.items()) {
+        // "trace" and "frobenius" name the norms themselves.
+        const bool taken = name == "trace" || name == "frobenius";
+        h5::write_attribute(group, taken ? name + "_ratio" : name, value);
+      }
+    });
+    if (with_vectors()) write_vectors(pairs, place, centring, one);
+    log::info(
+        "spectrum of {}: l_1 {:.4g}, trace {:.4g}, {} of {} eigenvalues above the noise, "
+        "worst check {:.2g}",
+        label, first, norm.trace, resolved, pairs.values.size(), checks.worst_ratio());
+    return summary;
+  }
+
+  void write_vectors(const Pairs& pairs, const std::string& place, const CentringMeans* centring,
+                     const NamedKernel& one) {
+    const auto modes = static_cast<std::int64_t>(pairs.values.size());
+    const std::int64_t kept =
+        options_.vectors < 0 ? modes : std::min<std::int64_t>(options_.vectors, modes);
+    if (kept > 0) {
+      write_rows(place + "/eigenvectors", n_, kept, [&](std::int64_t row, std::int64_t rows) {
+        return gather_rows(pairs.vectors, row, rows, kept);
+      });
+    }
+    if (!fields_.empty()) on_root([&](hid_t f) { h5::create_group(f, place + "/projections"); });
+    for (const Field& field : fields_) {
+      std::vector<double> values;
+      {
+        const Stopwatch watch(seconds_.project);
+        values = project(pairs.vectors, field);
+      }
+      on_root([&](hid_t file) {
+        const std::string path = place + "/projections/" + field.name;
+        // A single column of one quantity is a vector; label sets stay a table.
+        const bool table = field.columns > 1 || field.name == "target";
+        h5::write(file, path, values, table ? h5::Dims{modes, field.columns} : h5::Dims{modes});
+      });
+    }
+    const std::int64_t columns = projections_ ? modes : kept;
+    for (const std::string& set : kernel_.evaluate_sets()) {
+      std::int64_t height = 0;
+      collectively(comm(), [&] { height = kernel_.evaluate_rows(set); });
+      const BlockSource source =
+          weighted(one.terms, [&](const std::string& dataset, std::int64_t row, std::int64_t column,
+                                  std::int64_t rows, std::int64_t width, double* out) {
+            kernel_.read_evaluate_block(set, dataset, row, column, rows, width, out);
+          });
+      on_root([&](hid_t f) {
+        if (!h5::exists(f, place + "/evaluate")) h5::create_group(f, place + "/evaluate");
+      });
+      write_rows(place + "/evaluate/" + set, height, columns,
+                 [&](std::int64_t row, std::int64_t rows) {
+                   const Stopwatch watch(seconds_.project);
+                   std::vector<double> strip(static_cast<std::size_t>(rows * n_));
+                   collectively(comm(), [&] {
+                     if (root()) source(row, 0, rows, n_, strip.data());
+                   });
+                   parallel::broadcast(comm(), strip.data(), strip.size() * sizeof(double));
+                   if (centring) centre_evaluation(row, rows, *centring, strip.data());
+                   return multiply(strip, rows, pairs.vectors, columns);
+                 });
+    }
+  }
+
+  // A dataset (height, width) in rounds of rows that `make` (collective) gives the root.
+  template <class Make>
+  void write_rows(const std::string& path, std::int64_t height, std::int64_t width, Make&& make) {
+    on_root([&](hid_t file) {
+      h5::create_dataset(file, path, H5T_NATIVE_DOUBLE, h5::Dims{height, width});
+    });
+    const std::int64_t step = strip_rows(std::max(width, n_));
+    for (std::int64_t row = 0; row < height; row += step) {
+      const std::int64_t rows = std::min(step, height - row);
+      const std::vector<double> strip = make(row, rows);
+      on_root([&](hid_t file) {
+        h5::Dataset(file, path, h5::Dims{height, width})
+            .write({row, 0}, {rows, width}, strip.data());
+      });
+    }
+  }
+
+  const BlacsGrid& grid_;
+  const Job::Spectrum& options_;
+  const bool projections_;
+  const store::KernelReader& kernel_;
+  SpectrumFile* file_;
+  const std::int64_t n_, block_;
+  const double unit_;
+  double delta_ = 0;  // measured error of K
+  std::vector<Field> fields_;
+  Seconds seconds_;
+};
+
+}  // namespace
+
+json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
+                  const std::string& kernel_path, const std::string& spectrum_path) {
+  const auto world = parallel::Communicator::borrow(comm);
+  std::optional<store::KernelReader> kernel;
+  std::vector<NamedKernel> kernels;
+  parallel::GridShape shape;
+  std::string found, mark;
+  collectively(world, [&] {
+    kernel.emplace(kernel_path);
+    for (const auto& [name, text] : options.kernels) {
+      require_name(name);
+      kernels.push_back({name, parse_sum(name, text, kernel->groups())});
+    }
+    const std::int64_t n = kernel->order();
+    shape = parallel::choose_grid(world.size(), n);
+    const bool full =
+        options.method == "full" || (options.method == "auto" && n <= auto_full_order);
+    const bool vectors = projections || options.vectors != 0;
+    require_32bit(n, parallel::choose_block(n, shape), shape,
+                  !full     ? Work::leading
+                  : vectors ? Work::vectors
+                            : Work::values);
+    if (world.rank() != 0) return;
+    mark = fingerprint(options, *kernel, kernel_path);
+    if (const auto stored = stored_result(spectrum_path, mark, projections)) found = stored->dump();
+  });
+  parallel::broadcast(world, found);
+  if (!found.empty()) {
+    log::info("{} is complete and up to date", spectrum_path);
+    return json::parse(found);
+  }
+
+  const int idle = world.size() - shape.active();
+  if (idle > 0) {
+    log::warn(
+        "{} of {} ranks are idle in the spectrum stage (order {} uses a {} x {} process grid)",
+        idle, world.size(), kernel->order(), shape.rows, shape.columns);
+  }
+  const BlacsGrid grid(world, shape);
+  std::optional<parallel::AgreedError> failure;  // of all active ranks alike
+  std::string text;
+  if (grid.active()) {
+    try {
+      std::optional<SpectrumFile> file;
+      collectively(grid.comm(), [&] {
+        if (world.rank() == 0) file.emplace(spectrum_path);
+      });
+      Stage stage(grid, options, projections, *kernel, file ? &*file : nullptr);
+      json result = {{"reused", false},
+                     {"order", kernel->order()},
+                     {"grid",
+                      {{"rows", shape.rows},
+                       {"columns", shape.columns},
+                       {"idle", idle},
+                       {"block", parallel::choose_block(kernel->order(), shape)}}},
+                     {"kernels", stage.run(kernels)}};
+      const Seconds& seconds = stage.seconds();
+      result["seconds"] = {{"load", seconds.load},
+                           {"solve", seconds.solve},
+                           {"check", seconds.check},
+                           {"project", seconds.project},
+                           {"write", seconds.write}};
+      text = result.dump();
+      collectively(grid.comm(), [&] {
+        if (file) file->finish(*kernel, mark, projections, result);
+      });
+    } catch (const parallel::AgreedError& error) {
+      failure = error;
+    }
+  }
+  parallel::wait_idle(world);
+  // The active ranks failed or succeeded together: the first one speaks for all.
+  int code = static_cast<int>(failure ? failure->code() : ExitCode::complete);
+  std::string message = failure ? failure->what() : text;
+  parallel::broadcast(world, &code, sizeof code);
+  parallel::broadcast(world, message);
+  if (code != 0) throw parallel::AgreedError(static_cast<ExitCode>(code), message);
+  return json::parse(message);
+}
+
+}  // namespace ntk::spectrum

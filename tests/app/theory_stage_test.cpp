@@ -1,0 +1,255 @@
+// The theory stage on a small made-up kernel that went through the real store and spectrum stages.
+#include "app/theory_stage.hpp"
+
+#include <gtest/gtest.h>
+#include <mpi.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "app/theory_report.hpp"
+#include "base/error.hpp"
+#include "spectrum/stage.hpp"
+#include "theory/linear_algebra.hpp"
+#include "theory/test_kernels.hpp"
+
+namespace ntk::app {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t rows = 96, features = 300;
+
+// K = head + body over Gaussian features, targets, references and noise of known variance.
+struct Example {
+  Example() {
+    theory::test::Draw draw(71);
+    const auto z = theory::test::power_features(rows, features, 1.5, draw);
+    body = theory::test::gram(z, rows, features);
+    head.assign(rows * rows, 0.0);
+    for (std::size_t i = 0; i < rows; ++i) {
+      head[i * rows + i] = theory::test::power_tail(features, 1.5);
+      double truth = 2;
+      for (std::size_t k = 0; k < features; ++k) {
+        truth += z[i * features + k] * std::pow(static_cast<double>(k + 1), -0.35);
+      }
+      samples.source_row.push_back(static_cast<std::int64_t>(i));
+      samples.tokens.push_back(5);
+      samples.target.push_back(truth + 0.1 * draw.normal());
+      samples.reference.push_back(truth);
+      samples.reference_variance.push_back(0);
+      samples.noise_variance.push_back(0.01);
+      samples.group.push_back(static_cast<std::int64_t>(i / 3));
+      outputs.push_back(3 * draw.normal());
+    }
+    samples.label_sets = 1;
+  }
+  std::vector<double> total() const {
+    auto k = body;
+    for (std::size_t i = 0; i < k.size(); ++i) k[i] += head[i];
+    return k;
+  }
+  std::vector<double> head, body, outputs;
+  store::SampleTable samples;
+};
+
+class TheoryStage : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/ntk-theory-XXXXXX";
+    ASSERT_NE(mkdtemp(name), nullptr);
+    job.run.directory = name;
+  }
+  void TearDown() override { std::filesystem::remove_all(job.run.directory); }
+
+  void write_kernel(const Example& example) {
+    store::KernelSpec spec;
+    spec.identity = {{"run.seed", 1}};
+    spec.provenance = {{"program", "test"}};
+    spec.groups = {"head", "body"};
+    store::KernelSet set;
+    set.grid.row_starts = {0, 50, rows};
+    set.grid.column_starts = set.grid.row_starts;
+    set.samples = example.samples;
+    spec.sets = {set};
+    store::KernelWriter writer(MPI_COMM_SELF, job.run.directory, spec);
+    const auto total = example.total();
+    for (std::int64_t tile = 0; tile < set.grid.tile_count(); ++tile) {
+      const auto [p, q] = set.grid.panels_of(tile);
+      const auto from = [&](const std::vector<double>& matrix) {
+        std::vector<double> block;
+        for (auto i = set.grid.row_starts[p]; i < set.grid.row_starts[p + 1]; ++i) {
+          for (auto j = set.grid.row_starts[q]; j < set.grid.row_starts[q + 1]; ++j) {
+            block.push_back(
+                matrix[static_cast<std::size_t>(i) * rows + static_cast<std::size_t>(j)]);
+          }
+        }
+        return block;
+      };
+      store::TileData data{from(total), {from(example.head), from(example.body)}, {}};
+      if (p == q) {
+        data.outputs.assign(example.outputs.begin() + set.grid.row_starts[p],
+                            example.outputs.begin() + set.grid.row_starts[p + 1]);
+      }
+      writer.write({0, tile, 0}, data);
+    }
+    writer.finish(true, {}, {});
+  }
+  void make_spectrum() {
+    spectrum::run_spectrum(MPI_COMM_SELF, job.spectrum, true, job.run.directory + "/kernel.h5",
+                           job.run.directory + "/spectrum.h5");
+  }
+  json theory_of(const Example& example) {
+    write_kernel(example);
+    make_spectrum();
+    return run_theory(job);
+  }
+
+  Job job;
+};
+
+double value(const json& j) {
+  return j.at("value").get<double>();
+}
+
+TEST_F(TheoryStage, SaysTheSameAsTheArraysBehindTheFiles) {
+  const Example example;
+  const auto theory = theory_of(example);
+  const auto& report = theory.at("kernels").at("total");
+
+  theory::TheoryInputs direct;
+  direct.samples = rows;
+  auto centred = example.total();
+  theory::centre_kernel(centred, rows);
+  const auto e = theory::test::scaled_eigen(centred, rows);
+  direct.eigenvalues = e.values;
+  direct.labels = {{"target", example.samples.target, project(e, example.samples.target)}};
+  direct.noise_variances = example.samples.noise_variance;
+  direct.noise_modes = project_variances(e, direct.noise_variances);
+  direct.reference = example.samples.reference;
+  direct.reference_variance = example.samples.reference_variance;
+  direct.group = example.samples.group;
+  direct.kernel = example.total();
+  for (std::size_t i = 0; i < rows; ++i) direct.subset.push_back(static_cast<std::int64_t>(i));
+  const auto expected = theory_summary(direct);
+
+  ASSERT_EQ(report.at("labels").size(), 1u);
+  const auto &a = report.at("labels")[0], &b = expected.at("labels")[0];
+  for (const char* key : {"label_variance", "noise_variance", "effective_noise", "rkhs_norm2"}) {
+    EXPECT_NEAR(value(a.at(key)), value(b.at(key)), 1e-9 * std::abs(value(b.at(key)))) << key;
+  }
+  EXPECT_NEAR(value(a.at("growth")), value(b.at("growth")), 1e-9);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(a.at("plug_in").at("curve")[i].at("risk").get<double>(),
+                b.at("plug_in").at("curve")[i].at("risk").get<double>(), 1e-9);
+  }
+  const auto &m = report.at("held_out").at("sizes"), &d = expected.at("held_out").at("sizes");
+  ASSERT_EQ(m.size(), d.size());
+  for (std::size_t i = 0; i < m.size(); ++i) {
+    EXPECT_NEAR(m[i].at("rules")[0].at("risk").get<double>(),
+                d[i].at("rules")[0].at("risk").get<double>(), 1e-9);
+  }
+  EXPECT_TRUE(report.at("limits").empty()) << report.at("limits");
+}
+
+TEST_F(TheoryStage, WritesItsFileOnceAndPrintsATable) {
+  const auto first = theory_of(Example());
+  EXPECT_FALSE(first.at("reused").get<bool>());
+  std::ifstream file(job.run.directory + "/theory.json");
+  auto stored = json::parse(file);
+  EXPECT_EQ(stored.at("kernels"), first.at("kernels"));
+  EXPECT_TRUE(run_theory(job).at("reused").get<bool>());
+  job.theory.noise_variance = "0.5";
+  const auto other = run_theory(job);
+  EXPECT_FALSE(other.at("reused").get<bool>());
+  EXPECT_EQ(value(other.at("kernels").at("total").at("labels")[0].at("noise_variance")), 0.5);
+
+  std::string table;
+  for (const auto& line : theory_table(first)) table += line + "\n";
+  for (const char* word : {"alpha", "predicted", "n = 96", "worst case", "RWY", "GCV", "oracle",
+                           "never", "rkhs_norm2"}) {
+    EXPECT_NE(table.find(word), std::string::npos) << word << "\n" << table;
+  }
+}
+
+TEST_F(TheoryStage, WeightedKernelsHaveTheirOwnReport) {
+  job.spectrum.kernels = {{"total", "all"}, {"quarter", "head + 0.25 * body"}};
+  const auto theory = theory_of(Example());
+  const auto &all = theory.at("kernels").at("total"), &part = theory.at("kernels").at("quarter");
+  EXPECT_GT(value(all.at("spectrum").at("centred").at("trace")),
+            2 * value(part.at("spectrum").at("centred").at("trace")));
+  EXPECT_NE(part.at("held_out").at("sizes")[2].at("rules")[0].at("risk"),
+            all.at("held_out").at("sizes")[2].at("rules")[0].at("risk"));
+}
+
+TEST_F(TheoryStage, KeepsOrSubtractsTheOutputs) {
+  const Example example;
+  const auto subtracted = theory_of(example);
+  job.theory.f0 = "keep";
+  const auto kept = run_theory(job);
+  double mean = 0, square = 0;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const double v = example.samples.target[i] - example.outputs[i];
+    mean += v / rows;
+    square += v * v / rows;
+  }
+  const auto& labels = kept.at("kernels").at("total").at("labels")[0];
+  EXPECT_NEAR(value(labels.at("label_variance")), square - mean * mean, 1e-9);
+  // What the outputs add is no function of the features: the risk grows.
+  const auto oracle = [](const json& theory) {
+    const auto& sizes = theory.at("kernels").at("total").at("held_out").at("sizes");
+    return sizes.back().at("rules")[0].at("risk").get<double>();
+  };
+  EXPECT_GT(oracle(kept), 5 * oracle(subtracted));
+}
+
+TEST_F(TheoryStage, ClassesAreIndicatorsWithEstimatedNoise) {
+  Example example;
+  example.samples.classes = {"low", "high"};
+  for (const double t : example.samples.reference) example.samples.label.push_back(t > 2);
+  example.samples.target.clear();
+  example.samples.label_sets = 0;
+  example.samples.reference.clear();
+  example.samples.reference_variance.clear();
+  example.samples.noise_variance.clear();
+  const auto report = theory_of(example).at("kernels").at("total");
+  ASSERT_EQ(report.at("labels").size(), 2u);
+  EXPECT_EQ(report.at("labels")[1].at("name"), "class high");
+  EXPECT_EQ(report.at("label_means").at("label_sets"), 2);
+  const auto& noise = report.at("labels")[0].at("noise_variance");
+  EXPECT_NE(noise.at("rule").get<std::string>().find("estimate"), std::string::npos);
+  EXPECT_TRUE(report.at("held_out").is_null());
+}
+
+TEST_F(TheoryStage, ErrorsNameWhatIsMissing) {
+  write_kernel(Example());
+  const auto code = [&] {
+    try {
+      run_theory(job);
+    } catch (const Error& e) {
+      return e.code();
+    }
+    return ExitCode::complete;
+  };
+  EXPECT_EQ(code(), ExitCode::usage);  // no spectrum
+  job.spectrum.centre = "raw";
+  make_spectrum();
+  EXPECT_EQ(code(), ExitCode::usage);  // no centred one
+  job.spectrum.centre = "centred";
+  make_spectrum();
+  job.theory.noise_variance = "some";
+  EXPECT_EQ(code(), ExitCode::usage);
+  job.theory.noise_variance = "-1";
+  EXPECT_EQ(code(), ExitCode::usage);
+  job.theory.noise_variance = "data";
+  EXPECT_EQ(code(), ExitCode::complete);
+  spectrum::run_spectrum(MPI_COMM_SELF, job.spectrum, false, job.run.directory + "/kernel.h5",
+                         job.run.directory + "/other.h5");
+  std::filesystem::rename(job.run.directory + "/other.h5", job.run.directory + "/spectrum.h5");
+  std::filesystem::remove(job.run.directory + "/theory.json");
+  EXPECT_EQ(code(), ExitCode::io);  // a spectrum without projections
+}
+
+}  // namespace
+}  // namespace ntk::app
