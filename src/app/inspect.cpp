@@ -63,7 +63,8 @@ void inspect_hdf5(const std::string& path) {
 void inspect_json(const std::string& path) {
   std::ifstream in(path);
   const json content = json::parse(in, nullptr, false);
-  require(content.is_object(), ExitCode::input, "{} is no JSON object (damaged) make it again", path);
+  require(content.is_object(), ExitCode::input, "{} is no JSON object (damaged) make it again",
+          path);
   log::plain("{}: JSON", path);
   for (const auto& [key, value] : content.items()) {
     const std::string text = value.dump();
@@ -75,8 +76,7 @@ void inspect_weights(const std::string& path) {
   const model::SafetensorsFile file(path);
   log::plain("{}: safetensors, {} tensors", path, file.names().size());
   for (const auto& name : file.names()) {
-    log::plain("  {}  {} [{}]", name, file.info(name).dtype,
-               fmt::join(file.shape(name), " x "));
+    log::plain("  {}  {} [{}]", name, file.info(name).dtype, fmt::join(file.shape(name), " x "));
   }
 }
 

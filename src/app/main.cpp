@@ -23,8 +23,8 @@ int say_status(ExitCode code) {
 }
 
 // Verbs that need no MPI. Returns false when the command line names none of them.
-bool run_local(const CLI::App& job, bool defaults, const CLI::App& version,
-               const CLI::App& inspect, const std::string& file) {
+bool run_local(const CLI::App& job, bool defaults, const CLI::App& version, const CLI::App& inspect,
+               const std::string& file) {
   if (version.parsed()) {
     const nlohmann::json all = app::versions();
     for (const auto& [name, text] : all.items()) {
@@ -83,15 +83,17 @@ int run_parallel(int argc, char** argv, const app::Command& command, const std::
 
 int main(int argc, char** argv) {
   const std::string slow = device::cpu::cure_slow_blas(argv);
-  CLI::App cli("The empirical neural tangent kernel of fine-tuned Transformers, its spectrum, and "
-               "what it predicts.\nStarted alone a verb runs on one rank; under mpirun or srun on "
-               "many.");
+  CLI::App cli(
+      "The empirical neural tangent kernel of fine-tuned Transformers, its spectrum, and "
+      "what it predicts.\nStarted alone a verb runs on one rank; under mpirun or srun on "
+      "many.");
   cli.name("ntk");
   cli.require_subcommand(1);
   app::Command command;
   const auto stage = [&](const char* name, const char* help, app::Stage which) {
     CLI::App* sub = cli.add_subcommand(name, help);
-    sub->add_option("job", command.job_path, "job file (TOML; see `ntk job --defaults`)")->required();
+    sub->add_option("job", command.job_path, "job file (TOML; see `ntk job --defaults`)")
+        ->required();
     sub->add_option("--set", command.overrides, "section.key=value, on top of the job file");
     sub->callback([&command, which] { command.stage = which; });
   };
@@ -101,7 +103,8 @@ int main(int argc, char** argv) {
   stage("theory", "what the spectrum predicts: theory.json", app::Stage::theory);
   std::string file;
   CLI::App* inspect = cli.add_subcommand("inspect", "describe any of our files");
-  inspect->add_option("file", file, "a data, kernel, spectrum, JSON or safetensors file")->required();
+  inspect->add_option("file", file, "a data, kernel, spectrum, JSON or safetensors file")
+      ->required();
   bool defaults = false;
   CLI::App* job = cli.add_subcommand("job", "job files");
   job->add_flag("--defaults", defaults, "print a full job file with every default");

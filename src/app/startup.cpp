@@ -2,9 +2,9 @@
 
 #include <fmt/ranges.h>
 #include <hdf5.h>
+#include <petscversion.h>
 #include <sched.h>
 #include <slepcversion.h>
-#include <petscversion.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -77,23 +77,24 @@ kernel::Resources find_resources(MPI_Comm comm, const Job& job) {
   if (job.run.threads > 0) {
     r.threads = std::min(job.run.threads, available);
     if (job.run.threads > available) {
-      log::warn("run.threads = {} and a rank has {} CPUs (its affinity mask): {} threads are used; "
-                "with mpirun, --bind-to none or --map-by slot:PE={} gives it more",
-                job.run.threads, available, r.threads, job.run.threads);
+      log::warn(
+          "run.threads = {} and a rank has {} CPUs (its affinity mask): {} threads are used; "
+          "with mpirun, --bind-to none or --map-by slot:PE={} gives it more",
+          job.run.threads, available, r.threads, job.run.threads);
     }
   }
   constexpr double gib = 1024.0 * 1024.0 * 1024.0;
-  r.memory = job.kernel.memory_gib > 0
-                 ? static_cast<std::size_t>(job.kernel.memory_gib * gib)
-                 : static_cast<std::size_t>(0.8 * static_cast<double>(available_memory()) /
-                                            place.ranks);
+  r.memory =
+      job.kernel.memory_gib > 0
+          ? static_cast<std::size_t>(job.kernel.memory_gib * gib)
+          : static_cast<std::size_t>(0.8 * static_cast<double>(available_memory()) / place.ranks);
   return r;
 }
 
 void print_start(MPI_Comm comm, const kernel::Resources& resources, const char* thread_level) {
   const auto cpus = affinity();
-  const auto hosts = parallel::gather(
-      comm, fmt::format("{} (CPUs {})", host(), fmt::join(cpus, ",")));
+  const auto hosts =
+      parallel::gather(comm, fmt::format("{} (CPUs {})", host(), fmt::join(cpus, ",")));
   std::map<std::string, int> ranks_of;
   for (const auto& name : hosts) ++ranks_of[name];
   int ranks = 1;

@@ -11,21 +11,31 @@
 namespace ntk::app {
 
 std::string utc_now() {
-  return fmt::format("{:%FT%TZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(
-                                      std::chrono::system_clock::now())));
+  return fmt::format(
+      "{:%FT%TZ}",
+      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
 }
 
 const char* status_word(ExitCode code) {
   switch (code) {
-    case ExitCode::complete: return "complete";
-    case ExitCode::usage: return "usage error";
-    case ExitCode::input: return "bad input";
-    case ExitCode::numerical: return "numerical failure";
-    case ExitCode::io: return "input/output failure";
-    case ExitCode::resources: return "out of resources";
-    case ExitCode::internal: return "internal error";
-    case ExitCode::stopped: return "stopped, resume with the same command";
-    case ExitCode::interrupted: return "interrupted";
+    case ExitCode::complete:
+      return "complete";
+    case ExitCode::usage:
+      return "usage error";
+    case ExitCode::input:
+      return "bad input";
+    case ExitCode::numerical:
+      return "numerical failure";
+    case ExitCode::io:
+      return "input/output failure";
+    case ExitCode::resources:
+      return "out of resources";
+    case ExitCode::internal:
+      return "internal error";
+    case ExitCode::stopped:
+      return "stopped, resume with the same command";
+    case ExitCode::interrupted:
+      return "interrupted";
   }
   return "internal error";
 }

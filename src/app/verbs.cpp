@@ -109,17 +109,24 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
   parallel::collectively(comm, [&] {
     if (rank == 0) keep_job(job);
   });
-  json summary = {{"started", utc_now()}, {"versions", versions()},     {"job", to_toml(job)},
-                  {"ranks", ranks},       {"threads", resources.threads}, {"timings", json::object()}};
+  json summary = {{"started", utc_now()},         {"versions", versions()},
+                  {"job", to_toml(job)},          {"ranks", ranks},
+                  {"threads", resources.threads}, {"timings", json::object()}};
   const auto close = [&](ExitCode code, const std::string& message) {
     if (rank == 0) write_summary(job.run.directory, summary, code, message);
   };
   try {
     Runner run(comm, job, resources, summary);
     switch (command.stage) {
-      case Stage::kernel: run.kernel(); break;
-      case Stage::spectrum: run.spectrum(false); break;
-      case Stage::theory: run.theory(); break;
+      case Stage::kernel:
+        run.kernel();
+        break;
+      case Stage::spectrum:
+        run.spectrum(false);
+        break;
+      case Stage::theory:
+        run.theory();
+        break;
       case Stage::run:
         run.kernel();
         if (job.has_theory) {

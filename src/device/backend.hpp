@@ -82,9 +82,9 @@ class Backend {
 
   // --- activations ------------------------------------------------------------------------------
   virtual void activation(Activation kind, std::int64_t count, const Real* x, Real* y) = 0;
-  // dx[i] += dy[i] * act'(x[i % period]).
+  // dx[i] += dy[i] * act'(x[i % period]), given y = act(x).
   virtual void activation_backward(Activation kind, std::int64_t count, std::int64_t period,
-                                   const Real* x, const Real* dy, Real* dx) = 0;
+                                   const Real* x, const Real* y, const Real* dy, Real* dx) = 0;
 
   // --- softmax attention over each sample, `heads` heads side by side in a row
   // ---------------------

@@ -19,10 +19,11 @@ namespace {
 
 model::Pooling pooling_of(const Job& job, bool own_head) {
   const std::string& name = job.model.pooling;
-  require(!own_head || name.empty() || name == "cls", ExitCode::usage,
-          "model.pooling = \"{}\" with model.head = \"checkpoint\" (the model's own pooler reads the "
-          "first token) remove model.pooling",
-          name);
+  require(
+      !own_head || name.empty() || name == "cls", ExitCode::usage,
+      "model.pooling = \"{}\" with model.head = \"checkpoint\" (the model's own pooler reads the "
+      "first token) remove model.pooling",
+      name);
   if (name == "mean") return model::Pooling::mean;
   if (name == "last") return model::Pooling::last;
   return model::Pooling::cls;  // also the default of the families there are
@@ -152,8 +153,10 @@ KernelInputs read_kernel_inputs(const Job& job) {
   settings.class_diagonal = outputs.class_diagonal;
   settings.slice_columns = job.kernel.slice_columns;
   Groups groups = make_groups(job.kernel.groups, model.architecture);
-  return {std::move(model), Panels(std::move(sets), starts), std::move(tables), outputs,
-          std::move(groups), settings, std::move(hashes)};
+  return {std::move(model),  Panels(std::move(sets), starts),
+          std::move(tables), outputs,
+          std::move(groups), settings,
+          std::move(hashes)};
 }
 
 nlohmann::json kernel_identity(const Job& job, const KernelInputs& inputs,

@@ -78,7 +78,8 @@ bool wants_mirror(const Job& job, const KernelInputs& inputs) {
   if (job.kernel.mirror != Job::Kernel::Mirror::automatic) {
     return job.kernel.mirror == Job::Kernel::Mirror::on;
   }
-  const double n = static_cast<double>(inputs.panels.grid(0, inputs.outputs.rows_per_sample).rows());
+  const double n =
+      static_cast<double>(inputs.panels.grid(0, inputs.outputs.rows_per_sample).rows());
   const double bytes = job.kernel.storage == "fp32" ? 4 : 8;
   return n * n * bytes * static_cast<double>(1 + inputs.groups.names.size()) <= 32.0 * (1 << 30);
 }
@@ -95,16 +96,17 @@ int panels_that_fit(const Job& job, const KernelInputs& inputs, const Operations
   }
   if (memory == 0) return 1 << 20;
   int count = 0;  // largest count whose panels and tiles fit
-  while (count < (1 << 12) &&
-         (count + 1) * largest + (count + 1) * (count + 2) / 2 * tile <= static_cast<double>(memory)) {
+  while (count < (1 << 12) && (count + 1) * largest + (count + 1) * (count + 2) / 2 * tile <=
+                                  static_cast<double>(memory)) {
     ++count;
   }
-  require(count >= 2 || (count >= 1 && inputs.panels.all().size() == 1), ExitCode::resources,
-          "a pair of panels needs {:.2f} GiB and this rank may use {:.2f} GiB (panels of {} samples, "
-          "up to {} outputs) lower kernel.tile_samples or kernel.slice_columns, raise "
-          "kernel.memory_gib or run fewer ranks a node",
-          (2 * largest + 3 * tile) / (1 << 30), static_cast<double>(memory) / (1 << 30),
-          job.kernel.tile_samples, inputs.settings.copies);
+  require(
+      count >= 2 || (count >= 1 && inputs.panels.all().size() == 1), ExitCode::resources,
+      "a pair of panels needs {:.2f} GiB and this rank may use {:.2f} GiB (panels of {} samples, "
+      "up to {} outputs) lower kernel.tile_samples or kernel.slice_columns, raise "
+      "kernel.memory_gib or run fewer ranks a node",
+      (2 * largest + 3 * tile) / (1 << 30), static_cast<double>(memory) / (1 << 30),
+      job.kernel.tile_samples, inputs.settings.copies);
   return count;
 }
 
@@ -145,8 +147,8 @@ std::vector<double> stored_entries(const KernelInputs& inputs, const store::Kern
       }
       const auto first_column = grid.column_starts[static_cast<std::size_t>(q)];
       const auto width = grid.column_starts[static_cast<std::size_t>(q) + 1] - first_column;
-      const auto at = (rows[a] - grid.row_starts[static_cast<std::size_t>(p)]) * width + rows[b] -
-                      first_column;
+      const auto at =
+          (rows[a] - grid.row_starts[static_cast<std::size_t>(p)]) * width + rows[b] - first_column;
       out[a * n + b] = out[b * n + a] = tile[static_cast<std::size_t>(at)];
     }
   }
@@ -184,12 +186,14 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
   out.useful = sum_contraction(inputs.panels, operations, all, job.kernel.ranges);
   out.floor = out.useful;
   std::vector<int> touched;
-  for (const auto& task : tasks) touched.insert(touched.end(), task.panels.begin(), task.panels.end());
+  for (const auto& task : tasks)
+    touched.insert(touched.end(), task.panels.begin(), task.panels.end());
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
   for (int p : touched) out.floor += operations.once(p);
-  log::info("kernel: {} tiles in {} tasks, GEMM {:.1f} GFLOP/s on {} ranks x {} threads, floor {:.1f} s",
-            out.tiles, tasks.size(), out.rate / 1e9, ranks, resources.threads, out.floor / out.rate);
+  log::info(
+      "kernel: {} tiles in {} tasks, GEMM {:.1f} GFLOP/s on {} ranks x {} threads, floor {:.1f} s",
+      out.tiles, tasks.size(), out.rate / 1e9, ranks, resources.threads, out.floor / out.rate);
 
   const model::Model<Real> model(*backend, inputs.model);
   TaskRunner<Real> runner(*backend, model, inputs.settings, inputs.outputs, inputs.groups,
@@ -197,7 +201,12 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
   Progress progress(comm, out.tiles, out.useful, out.rate);
   for (int t : shares[static_cast<std::size_t>(rank)]) {
     const Task& task = tasks[static_cast<std::size_t>(t)];
-    const auto made = runner.run(inputs.panels, task, out.work, [&] { progress.poll(); });
+    double needed = 0;
+    for (int p : task.panels) {
+      needed += operations.panel_bytes(p, sizeof(Real)) + operations.kept_bytes(p, sizeof(Real));
+    }
+    const bool keep = resources.memory == 0 || needed < 0.8 * static_cast<double>(resources.memory);
+    const auto made = runner.run(inputs.panels, task, keep, out.work, [&] { progress.poll(); });
     {
       Stopwatch watch(out.store_seconds);
       for (std::size_t u = 0; u < made.size(); ++u) writer.write(task.units[u], made[u]);
@@ -236,9 +245,10 @@ json report(MPI_Comm comm, const Outcome& out) {
     log::plain("  {:<12}{:>10.2f}{:>10.2f}{:>10.2f}", name, s["min"].get<double>(),
                s["mean"].get<double>(), s["max"].get<double>());
   }
-  log::info("kernel: {:.1f} s, {:.2f} x the floor of {:.1f} s; contraction at {:.0f} % of the GEMM "
-            "rate, forming included; peak {:.2f} GiB a rank",
-            out.wall, out.wall / (out.floor / out.rate), out.floor / out.rate, 100 * share, peak);
+  log::info(
+      "kernel: {:.1f} s, {:.2f} x the floor of {:.1f} s; contraction at {:.0f} % of the GEMM "
+      "rate, forming included; peak {:.2f} GiB a rank",
+      out.wall, out.wall / (out.floor / out.rate), out.floor / out.rate, 100 * share, peak);
   return {{"timings", timings},
           {"tiles", out.tiles},
           {"share", share},
@@ -268,22 +278,23 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   const auto checked = check_samples(*inputs, job.run.seed);
   const bool mirror = wants_mirror(job, *inputs);
   const auto& first = inputs->panels.sets()[0];
-  log::info("kernel: {} samples x {} rows, {} tokens, {} parameters of {}, groups: {}",
-            first.samples(), inputs->outputs.rows_per_sample, first.tokens.tokens.size(),
-            [&] {
-              std::int64_t count = 0;
-              for (const auto& p : inputs->model.architecture.parameters) {
-                count += p.selected ? p.count() : 0;
-              }
-              return count;
-            }(),
-            inputs->model.config.model_type,
-            inputs->groups.names.empty() ? "none" : fmt::format("{}", fmt::join(inputs->groups.names, ", ")));
+  log::info(
+      "kernel: {} samples x {} rows, {} tokens, {} parameters of {}, groups: {}", first.samples(),
+      inputs->outputs.rows_per_sample, first.tokens.tokens.size(),
+      [&] {
+        std::int64_t count = 0;
+        for (const auto& p : inputs->model.architecture.parameters) {
+          count += p.selected ? p.count() : 0;
+        }
+        return count;
+      }(),
+      inputs->model.config.model_type,
+      inputs->groups.names.empty() ? "none"
+                                   : fmt::format("{}", fmt::join(inputs->groups.names, ", ")));
 
-  store::KernelWriter writer(
-      comm, job.run.directory,
-      make_spec(job, *inputs, identity, provenance,
-                static_cast<std::int64_t>(checked.size()), mirror));
+  store::KernelWriter writer(comm, job.run.directory,
+                             make_spec(job, *inputs, identity, provenance,
+                                       static_cast<std::int64_t>(checked.size()), mirror));
   if (writer.state() == store::KernelWriter::State::complete) {
     log::info("kernel: {}/kernel.h5 is complete and of this job, nothing to do", job.run.directory);
     return {{"reused", true}};
@@ -324,9 +335,10 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
     Stopwatch watch(finish_seconds);
     writer.finish(mirror, error, json::object());
   }
-  log::info("kernel: measured error of an entry {:.2e} (rms), {:.1e} of the entries' rms; written to "
-            "{}/kernel.h5",
-            error.delta, error.delta / error.rms, job.run.directory);
+  log::info(
+      "kernel: measured error of an entry {:.2e} (rms), {:.1e} of the entries' rms; written to "
+      "{}/kernel.h5",
+      error.delta, error.delta / error.rms, job.run.directory);
   result["timings"]["self_check"] = check_seconds;
   result["timings"]["finish"] = finish_seconds;
   result["error"] = {{"delta", error.delta}, {"rms", error.rms}, {"largest", error.largest}};

@@ -10,8 +10,8 @@
 namespace ntk::kernel {
 
 struct Resources {
-  int threads = 1;            // of this rank
-  std::size_t memory = 0;     // bytes for this rank; 0 = not limited
+  int threads = 1;         // of this rank
+  std::size_t memory = 0;  // bytes for this rank; 0 = not limited
 };
 
 // Collective. Writes RUN/kernel.h5 and RUN/head.safetensors, or finds them complete. Returns what

@@ -1,6 +1,7 @@
 #include "kernel/operations.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 namespace ntk::kernel {
@@ -39,7 +40,7 @@ double Operations::build(int panel) const {
     if (!p.is_linear() || !p.selected || p.pooled) continue;
     form += 2.0 * static_cast<double>(at.tokens) * static_cast<double>(p.count());
   }
-  return build_weight * (forward(at) * (2.0 + settings_.copies) + form * settings_.copies);
+  return build_weight * (forward(at) * (1.5 + settings_.copies) + form * settings_.copies);
 }
 
 template <class F>
@@ -80,28 +81,44 @@ double Operations::weighted_contraction(int p, int q) const {
   });
 }
 
-double Operations::panel_bytes(int panel, std::size_t real) const {
-  const Panel& at = panels_.at(panel);
-  const double d = static_cast<double>(architecture_.hidden);
-  std::vector<double> values(architecture_.segments.size(), 6.0 * d);  // a token, beside linears
-  double slice = 0;
+std::vector<double> Operations::record_widths(const Panel& panel) const {
+  const double row_share = static_cast<double>(panel.samples) / static_cast<double>(panel.tokens);
+  // Sums, norms and attention beside the linear maps.
+  std::vector<double> widths(architecture_.segments.size(),
+                             6.0 * static_cast<double>(architecture_.hidden));
   for (const auto& p : architecture_.parameters) {
     if (!p.is_linear()) continue;
     const std::int64_t out = p.shape[0], in = p.shape[1];
-    const double share =
-        p.pooled ? static_cast<double>(at.samples) / static_cast<double>(at.tokens) : 1;
-    values[static_cast<std::size_t>(p.segment)] +=
-        share * static_cast<double>(out + (out > in ? out : 0));
-    if (p.selected) {
-      slice = std::max(slice, static_cast<double>(settings_.slice_outputs(in, out) * in));
+    const bool activated = out > in;  // the map up into an activation
+    widths[static_cast<std::size_t>(p.segment)] +=
+        (p.pooled ? row_share : 1.0) * static_cast<double>(activated ? 2 * out : out);
+  }
+  return widths;
+}
+
+double Operations::panel_bytes(int panel, std::size_t real) const {
+  const Panel& at = panels_.at(panel);
+  const auto widths = record_widths(at);
+  std::int64_t slice = 0;
+  for (const auto& p : architecture_.parameters) {
+    if (p.is_linear() && p.selected) {
+      slice = std::max(slice, settings_.slice_outputs(p.shape[1], p.shape[0]) * p.shape[1]);
     }
   }
-  const double widest = *std::max_element(values.begin(), values.end());
-  const double tokens = static_cast<double>(at.tokens);
-  const double inputs = tokens * d * static_cast<double>(architecture_.segments.size());
-  const double record = tokens * widest * (1.0 + 1.5 * settings_.copies);
-  const double formed = static_cast<double>(settings_.copies * at.samples) * slice;
+  const auto tokens = static_cast<double>(at.tokens);
+  const double inputs = tokens * static_cast<double>(architecture_.hidden) *
+                        static_cast<double>(architecture_.segments.size());
+  const double record =
+      tokens * *std::max_element(widths.begin(), widths.end()) * (1.0 + 1.5 * settings_.copies);
+  const auto formed = static_cast<double>(settings_.copies * at.samples * slice);
   return 1.1 * (inputs + record + formed) * static_cast<double>(real);
+}
+
+double Operations::kept_bytes(int panel, std::size_t real) const {
+  const Panel& at = panels_.at(panel);
+  const auto widths = record_widths(at);
+  return 1.1 * static_cast<double>(at.tokens) * std::accumulate(widths.begin(), widths.end(), 0.0) *
+         static_cast<double>(real);
 }
 
 }  // namespace ntk::kernel

@@ -13,7 +13,8 @@ class Operations {
   Operations(const model::Architecture& architecture, const model::ModelConfig& config,
              const jacobian::Settings& settings, const Panels& panels);
 
-  // Making a panel ready in a task: forward, recompute, backward for every output, forming.
+  // Making a panel ready in a task: forward (and again where its records are not kept), backward
+  // for every output, forming.
   double build(int panel) const;
   // The least a panel costs once in a run: one forward and a backward an output.
   double once(int panel) const;
@@ -23,9 +24,13 @@ class Operations {
   double weighted_contraction(int p, int q) const;
   // Device bytes that a panel needs while it is in a task (working precision of `real` bytes).
   double panel_bytes(int panel, std::size_t real) const;
+  // Bytes more when the records of all segments are kept instead of made again on the way back.
+  double kept_bytes(int panel, std::size_t real) const;
 
  private:
   double forward(const Panel& panel) const;
+  // Numbers that a segment's record holds a token, for every segment.
+  std::vector<double> record_widths(const Panel& panel) const;
   template <class F>
   double over_sites(int p, int q, F f) const;
 

@@ -85,9 +85,10 @@ void Progress::print() {
     log::info("kernel: 0 of {} tiles, first ones under way for {:.0f} s", tiles_, elapsed);
     return;
   }
-  log::info("kernel: {:.0f} of {} tiles, {:.1f} GFLOP/s ({:.0f} % of the GEMM rate), {:.0f} s to go",
-            done_.tiles, tiles_, speed / 1e9, 100 * speed / rate_,
-            (operations_ - done_.operations) / speed);
+  log::info(
+      "kernel: {:.0f} of {} tiles, {:.1f} GFLOP/s ({:.0f} % of the GEMM rate), {:.0f} s to go",
+      done_.tiles, tiles_, speed / 1e9, 100 * speed / rate_,
+      (operations_ - done_.operations) / speed);
 }
 
 void Progress::wait_for_all() {

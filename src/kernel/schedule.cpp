@@ -8,6 +8,19 @@
 namespace ntk::kernel {
 namespace {
 
+// The panels and the cost that follow from a task's units.
+void price(Task& task, const Panels& panels, const Operations& operations, int ranges) {
+  std::set<int> touched;
+  task.cost = 0;
+  for (const auto& unit : task.units) {
+    const auto [p, q] = panels.of_tile(unit.set, unit.tile);
+    touched.insert({p, q});
+    task.cost += operations.weighted_contraction(p, q) / ranges;
+  }
+  task.panels.assign(touched.begin(), touched.end());
+  for (int p : task.panels) task.cost += operations.build(p);
+}
+
 std::vector<Task> rectangles(const Panels& panels, const Operations& operations,
                              const std::function<bool(const store::Unit&)>& undone, int ranges,
                              int rows, int columns) {
@@ -29,14 +42,7 @@ std::vector<Task> rectangles(const Panels& panels, const Operations& operations,
   }
   std::vector<Task> tasks;
   for (auto& [where, task] : made) {
-    std::set<int> touched;
-    for (const auto& unit : task.units) {
-      const auto [p, q] = panels.of_tile(unit.set, unit.tile);
-      touched.insert({p, q});
-      task.cost += operations.weighted_contraction(p, q) / ranges;
-    }
-    task.panels.assign(touched.begin(), touched.end());
-    for (int p : task.panels) task.cost += operations.build(p);
+    price(task, panels, operations, ranges);
     tasks.push_back(std::move(task));
   }
   std::stable_sort(tasks.begin(), tasks.end(),
@@ -70,10 +76,41 @@ double makespan(const std::vector<Task>& tasks, int ranks) {
   return largest;
 }
 
+namespace {
+
+// A rank's tasks of one range as one task, where limits allow: panels they share are built once.
+std::vector<Task> merge_shares(const std::vector<Task>& tasks, const Panels& panels,
+                               const Operations& operations, const ScheduleLimits& limits) {
+  std::vector<Task> merged;
+  for (const auto& share : assign(tasks, limits.ranks)) {
+    const std::size_t first = merged.size();
+    for (int t : share) {
+      const Task& task = tasks[static_cast<std::size_t>(t)];
+      bool taken = false;
+      for (std::size_t m = first; m < merged.size() && !taken; ++m) {
+        if (merged[m].range != task.range) continue;
+        Task both = merged[m];
+        both.units.insert(both.units.end(), task.units.begin(), task.units.end());
+        price(both, panels, operations, limits.ranges);
+        taken = both.cost < merged[m].cost + task.cost && both.cost <= limits.largest_cost &&
+                static_cast<int>(both.panels.size()) <= limits.largest_panels;
+        if (taken) merged[m] = std::move(both);
+      }
+      if (!taken) merged.push_back(task);
+    }
+  }
+  std::stable_sort(merged.begin(), merged.end(),
+                   [](const Task& a, const Task& b) { return a.cost > b.cost; });
+  return merged;
+}
+
+}  // namespace
+
 std::vector<Task> make_tasks(const Panels& panels, const Operations& operations,
                              const std::function<bool(const store::Unit&)>& undone,
                              const ScheduleLimits& limits) {
-  std::vector<Task> best = rectangles(panels, operations, undone, limits.ranges, 1, 1);
+  std::vector<Task> best = merge_shares(rectangles(panels, operations, undone, limits.ranges, 1, 1),
+                                        panels, operations, limits);
   double best_span = makespan(best, limits.ranks);
   const int sides = static_cast<int>(std::min<std::size_t>(panels.all().size(), 8));
   for (int rows = 1; rows <= sides; ++rows) {
@@ -84,6 +121,7 @@ std::vector<Task> make_tasks(const Panels& panels, const Operations& operations,
                (t.units.size() == 1 || t.cost <= limits.largest_cost);
       });
       if (!allowed) continue;
+      tasks = merge_shares(tasks, panels, operations, limits);
       const double span = makespan(tasks, limits.ranks);
       if (span < best_span) {
         best_span = span;

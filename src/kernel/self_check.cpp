@@ -41,7 +41,7 @@ std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std:
   const Groups whole{{}, std::vector<int>(inputs.model.architecture.parameters.size(), -1)};
   TaskRunner<double> runner(*backend, model, inputs.settings, inputs.outputs, whole, 1);
   WorkTimes times;
-  return runner.run(panels, {{{0, 0, 0}}, {0}, 0, 0}, times, [] {}).front().total;
+  return runner.run(panels, {{{0, 0, 0}}, {0}, 0, 0}, true, times, [] {}).front().total;
 }
 
 store::MeasuredError measure_error(const std::vector<std::int64_t>& samples,

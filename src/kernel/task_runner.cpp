@@ -16,15 +16,18 @@ template <class Real>
 struct TaskRunner<Real>::Slot {
   int panel = 0;
   std::unique_ptr<model::Batch<Real>> batch;
+  // What a segment starts from, and its record once it is made.
   struct State {
     model::LayoutPtr<Real> layout;
     std::int64_t width = 0;
-    Buffer<Real> data;
+    Buffer<Real> data;  // the input; empty when the previous segment's record has it
+    const Real* input = nullptr;
+    std::unique_ptr<model::Tape<Real>> tape;
+    model::Value in = -1, out = -1;
   };
-  std::vector<State> inputs;                // of each segment
+  std::vector<State> states;                // of each segment
   std::vector<Real> logits;                 // (samples, C)
   std::shared_ptr<Buffer<Real>> cotangent;  // of the current segment's output
-  std::unique_ptr<model::Tape<Real>> tape;  // of the current segment
   std::vector<model::Factor<Real>> factors;
 };
 
@@ -88,24 +91,43 @@ std::pair<int, int> TaskRunner<Real>::segments_of(int range) const {
 }
 
 template <class Real>
-void TaskRunner<Real>::forward(Slot& slot, int first_needed) {
-  model::LayoutPtr<Real> layout;
-  std::int64_t width = 0;
-  Buffer<Real> data;
+void TaskRunner<Real>::forward(Slot& slot, int first_needed, bool keep_records) {
+  slot.states.resize(static_cast<std::size_t>(model_.segments()));
   for (int s = 0; s < model_.segments(); ++s) {
-    auto tape = model_.tape();
-    const model::Value input = s == 0 ? -1 : tape.input(layout, width, data.data());
-    const model::Value output = model_.forward(s, tape, *slot.batch, input);
-    auto next_layout = tape.layout(output);
-    const std::int64_t next_width = tape.width(output);
-    Buffer<Real> next = tape.take(output);
-    slot.inputs.push_back({layout, width, s >= first_needed ? std::move(data) : Buffer<Real>()});
-    layout = std::move(next_layout);
-    width = next_width;
-    data = std::move(next);
+    auto& state = slot.states[static_cast<std::size_t>(s)];
+    auto tape = std::make_unique<model::Tape<Real>>(model_.tape());
+    state.in = s == 0 ? -1 : tape->input(state.layout, state.width, state.input);
+    state.out = model_.forward(s, *tape, *slot.batch, state.in);
+    const std::int64_t count = tape->rows(state.out) * tape->width(state.out);
+    if (s + 1 == model_.segments()) {
+      slot.logits.resize(static_cast<std::size_t>(count));
+      backend_.download(slot.logits.data(), tape->data(state.out),
+                        slot.logits.size() * sizeof(Real));
+    } else {
+      auto& next = slot.states[static_cast<std::size_t>(s) + 1];
+      next.layout = tape->layout(state.out);
+      next.width = tape->width(state.out);
+      if (!keep_records) next.data = tape->take(state.out);
+      next.input = keep_records ? tape->data(state.out) : next.data.data();
+    }
+    if (keep_records) state.tape = std::move(tape);
+    if (s < first_needed) state.data.reset();
   }
-  slot.logits.resize(static_cast<std::size_t>(data.size()));
-  backend_.download(slot.logits.data(), data.data(), slot.logits.size() * sizeof(Real));
+}
+
+template <class Real>
+void TaskRunner<Real>::backward(Slot& slot, int segment) {
+  auto& state = slot.states[static_cast<std::size_t>(segment)];
+  if (!state.tape) {
+    state.tape = std::make_unique<model::Tape<Real>>(model_.tape());
+    state.in = segment == 0 ? -1 : state.tape->input(state.layout, state.width, state.input);
+    state.out = model_.forward(segment, *state.tape, *slot.batch, state.in);
+  }
+  model::Cotangents<Real> cotangents(*state.tape, outputs_.copies());
+  cotangents.set(state.out, std::move(slot.cotangent));
+  state.tape->backward(cotangents);
+  slot.cotangent = segment == 0 ? nullptr : cotangents.of(state.in);
+  slot.factors = std::move(cotangents.factors);
 }
 
 template <class Real>
@@ -188,7 +210,7 @@ store::TileData TaskRunner<Real>::finish(const Panels& panels, const Slot& p, co
 
 template <class Real>
 std::vector<store::TileData> TaskRunner<Real>::run(const Panels& panels, const Task& task,
-                                                   WorkTimes& times,
+                                                   bool keep_records, WorkTimes& times,
                                                    const std::function<void()>& tick) {
   const auto [first_segment, end_segment] = segments_of(task.range);
   const int classes = static_cast<int>(model_.architecture().outputs);
@@ -198,7 +220,7 @@ std::vector<store::TileData> TaskRunner<Real>::run(const Panels& panels, const T
     Slot& slot = slots[s];
     slot.panel = task.panels[s];
     slot.batch = std::make_unique<model::Batch<Real>>(model_.batch(panels.tokens(slot.panel)));
-    forward(slot, first_segment);
+    forward(slot, first_segment, keep_records);
     require(std::all_of(slot.logits.begin(), slot.logits.end(),
                         [](Real x) { return std::isfinite(x); }),
             ExitCode::numerical,
@@ -242,22 +264,12 @@ std::vector<store::TileData> TaskRunner<Real>::run(const Panels& panels, const T
   for (int s = model_.segments() - 1; s >= first_segment && first_segment < end_segment; --s) {
     for (auto& slot : slots) {
       Stopwatch watch(times.backward);
-      auto& in = slot.inputs[static_cast<std::size_t>(s)];
-      slot.tape = std::make_unique<model::Tape<Real>>(model_.tape());
-      const model::Value input =
-          s == 0 ? -1 : slot.tape->input(in.layout, in.width, in.data.data());
-      const model::Value output = model_.forward(s, *slot.tape, *slot.batch, input);
-      model::Cotangents<Real> cotangents(*slot.tape, outputs_.copies());
-      cotangents.set(output, std::move(slot.cotangent));
-      slot.tape->backward(cotangents);
-      slot.cotangent = s == 0 ? nullptr : cotangents.of(input);
-      slot.factors = std::move(cotangents.factors);
+      backward(slot, s);
     }
     if (s < end_segment) contract_segment(s, slots, tiles, times);
     for (auto& slot : slots) {
       slot.factors.clear();
-      slot.tape.reset();
-      slot.inputs[static_cast<std::size_t>(s)].data.reset();
+      slot.states[static_cast<std::size_t>(s)] = {};
     }
     tick();
   }

@@ -27,15 +27,18 @@ class TaskRunner {
              const jacobian::Settings& settings, const OutputMode& outputs, const Groups& groups,
              int ranges);
 
-  // The task's tiles, one a unit, in the file's row order. `tick` is called between segments (it
-  // may throw to stop). Error(numerical) when an output or an entry is not finite.
-  std::vector<store::TileData> run(const Panels& panels, const Task& task, WorkTimes& times,
-                                   const std::function<void()>& tick);
+  // The task's tiles, one a unit, in the file's row order. With `keep_records` every segment's
+  // record stays from the forward pass; else it is made again on the way back, for less memory and
+  // the same bits. `tick` is called between segments (it may throw to stop). Error(numerical) when
+  // an output or an entry is not finite.
+  std::vector<store::TileData> run(const Panels& panels, const Task& task, bool keep_records,
+                                   WorkTimes& times, const std::function<void()>& tick);
 
  private:
   struct Slot;  // one panel in the task
   struct Tile;  // one tile being summed
-  void forward(Slot& slot, int first_needed);
+  void forward(Slot& slot, int first_needed, bool keep_records);
+  void backward(Slot& slot, int segment);
   void contract_segment(int segment, std::vector<Slot>& slots, std::vector<Tile>& tiles,
                         WorkTimes& times);
   store::TileData finish(const Panels& panels, const Slot& p, const Slot& q, const Tile& tile);

@@ -30,6 +30,7 @@ struct Options {
   int ranges = 1, threads = 1;
   bool evaluate = false;
   std::int64_t slice_columns = 0;
+  bool keep = true;  // records
 };
 
 template <class Real>
@@ -75,7 +76,7 @@ Result compute(const test::Fixture& fixture, const Options& options) {
     }
     for (int p = 0; p < panels.first_of(set + 1); ++p) task.panels.push_back(p);
     WorkTimes times;
-    const auto made = runner.run(panels, task, times, [] {});
+    const auto made = runner.run(panels, task, options.keep, times, [] {});
     for (std::size_t t = 0; t < made.size(); ++t) {
       const auto [i, j] = grid.panels_of(task.units[t].tile);
       const std::int64_t r0 = grid.row_starts[static_cast<std::size_t>(i)];
@@ -143,6 +144,8 @@ TEST_P(Autograd, OtherTilesSlicesThreadsAndRanges) {
   options.slice_columns = 40;
   options.threads = 2;
   options.ranges = 3;
+  options.keep = false;
+
   expect_case<double>(GetParam(), options, 1e-12);
 }
 TEST_P(Autograd, OutputModes) {

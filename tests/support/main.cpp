@@ -5,18 +5,21 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <string>
 
 namespace {
 
-// Passes on failures only.
+// Passes on failures only. (Asking UnitTest for the current test inside OnTestPartResult would
+// deadlock: GoogleTest holds its lock there.)
 class QuietPrinter : public testing::EmptyTestEventListener {
  public:
   explicit QuietPrinter(int rank) : rank_(rank) {}
+  void OnTestStart(const testing::TestInfo& info) override {
+    name_ = std::string(info.test_suite_name()) + "." + info.name();
+  }
   void OnTestPartResult(const testing::TestPartResult& result) override {
     if (!result.failed()) return;
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    std::cerr << "rank " << rank_ << " " << (info ? info->test_suite_name() : "") << "."
-              << (info ? info->name() : "") << " "
+    std::cerr << "rank " << rank_ << " " << name_ << " "
               << (result.file_name() ? result.file_name() : "?") << ":" << result.line_number()
               << "\n"
               << result.message() << std::endl;
@@ -24,6 +27,7 @@ class QuietPrinter : public testing::EmptyTestEventListener {
 
  private:
   int rank_;
+  std::string name_;
 };
 
 }  // namespace

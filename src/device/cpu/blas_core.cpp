@@ -15,12 +15,14 @@ std::string blas_name() {
   return config.substr(0, second);
 }
 
-std::string blas_core() { return openblas_get_corename(); }
+std::string blas_core() {
+  return openblas_get_corename();
+}
 
 std::string better_core(const std::string& core, bool has_avx2, bool has_avx512) {
-  static const std::set<std::string> sse = {"Prescott", "Katmai",  "Coppermine", "Northwood",
-                                            "Banias",   "Core2",   "Penryn",     "Dunnington",
-                                            "Nehalem",  "Atom",    "Athlon",     "Opteron",
+  static const std::set<std::string> sse = {"Prescott",  "Katmai",       "Coppermine", "Northwood",
+                                            "Banias",    "Core2",        "Penryn",     "Dunnington",
+                                            "Nehalem",   "Atom",         "Athlon",     "Opteron",
                                             "Barcelona", "Opteron_SSE3", "Unknown"};
   static const std::set<std::string> avx = {"Sandybridge", "Bulldozer", "Piledriver"};
   if (has_avx512 && (sse.contains(core) || avx.contains(core))) return "SkylakeX";
@@ -30,9 +32,9 @@ std::string better_core(const std::string& core, bool has_avx2, bool has_avx512)
 
 std::string cure_slow_blas(char** argv) {
   const std::string core = blas_core();
-  const std::string better = better_core(core, __builtin_cpu_supports("avx2") != 0,
-                                         __builtin_cpu_supports("avx512f") != 0 &&
-                                             __builtin_cpu_supports("avx512vl") != 0);
+  const std::string better = better_core(
+      core, __builtin_cpu_supports("avx2") != 0,
+      __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0);
   if (better.empty()) return "";
   if (std::getenv("OPENBLAS_CORETYPE") == nullptr) {
     setenv("OPENBLAS_CORETYPE", better.c_str(), 1);
@@ -42,6 +44,8 @@ std::string cure_slow_blas(char** argv) {
          " (several times slower) set OPENBLAS_CORETYPE=" + better;
 }
 
-void set_blas_threads(int threads) { openblas_set_num_threads(threads); }
+void set_blas_threads(int threads) {
+  openblas_set_num_threads(threads);
+}
 
 }  // namespace ntk::device::cpu

@@ -46,7 +46,7 @@ class CpuBackend final : public Backend<Real> {
 
   void activation(Activation kind, std::int64_t count, const Real* x, Real* y) override;
   void activation_backward(Activation kind, std::int64_t count, std::int64_t period, const Real* x,
-                           const Real* dy, Real* dx) override;
+                           const Real* y, const Real* dy, Real* dx) override;
 
   void attention(RaggedView q_rows, RaggedView k_rows, int heads, std::int64_t width, const Real* q,
                  const Real* k, const Real* v, Real* y) override;

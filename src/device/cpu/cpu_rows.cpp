@@ -13,6 +13,7 @@ namespace {
 constexpr std::int64_t row_piece = 64;       // rows of a row-wise piece
 constexpr std::int64_t gemm_piece = 512;     // rows of a GEMM piece
 constexpr std::int64_t count_piece = 16384;  // entries of an element-wise piece
+constexpr std::int64_t slope_piece = 1024;   // the same where slopes are kept on the stack
 
 std::int64_t pieces(std::int64_t count, std::int64_t piece) {
   return (count + piece - 1) / piece;
@@ -175,6 +176,7 @@ template <class Real>
 void CpuBackend<Real>::activation(Activation kind, std::int64_t count, const Real* x, Real* y) {
   kernels::with_activation(kind, [&]<Activation chosen>() {
     in_pieces(threads_, count, count_piece, [&](std::int64_t first, std::int64_t last) {
+#pragma omp simd
       for (std::int64_t i = first; i < last; ++i) y[i] = kernels::activate<chosen>(x[i]);
     });
   });
@@ -182,12 +184,18 @@ void CpuBackend<Real>::activation(Activation kind, std::int64_t count, const Rea
 
 template <class Real>
 void CpuBackend<Real>::activation_backward(Activation kind, std::int64_t count, std::int64_t period,
-                                           const Real* x, const Real* dy, Real* dx) {
+                                           const Real* x, const Real* y, const Real* dy, Real* dx) {
   kernels::with_activation(kind, [&]<Activation chosen>() {
-    in_pieces(threads_, period, count_piece, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t i = first; i < last; ++i) {
-        const Real slope = kernels::activate_derivative<chosen>(x[i]);
-        for (std::int64_t at = i; at < count; at += period) dx[at] += dy[at] * slope;
+    in_pieces(threads_, period, slope_piece, [&](std::int64_t first, std::int64_t last) {
+      Real slope[slope_piece];
+      const std::int64_t n = last - first;
+#pragma omp simd
+      for (std::int64_t i = 0; i < n; ++i) {
+        slope[i] = kernels::activate_derivative<chosen>(x[first + i], y[first + i]);
+      }
+      for (std::int64_t at = first; at < count; at += period) {
+#pragma omp simd
+        for (std::int64_t i = 0; i < n; ++i) dx[at + i] += dy[at + i] * slope[i];
       }
     });
   });

@@ -8,6 +8,7 @@
 
 #include "device/activation.hpp"
 #include "device/kernels/team.hpp"
+#include "device/kernels/vector_math.hpp"
 
 namespace ntk::device::kernels {
 
@@ -27,24 +28,21 @@ NTK_HD inline Real activate(Real x) {
   }
 }
 
+// The derivative at x, given y = act(x): for the gated ones y / x is the gate, already computed.
 template <Activation kind, class Real>
-NTK_HD inline Real activate_derivative(Real x) {
+NTK_HD inline Real activate_derivative(Real x, Real y) {
+  const Real gate = x == Real(0) ? Real(0.5) : y / x;
   if constexpr (kind == Activation::gelu_erf) {
-    const Real phi = Real(0.39894228040143267794) * std::exp(Real(-0.5) * x * x);
-    return Real(0.5) * (Real(1) + std::erf(x * Real(0.70710678118654752440))) + x * phi;
+    return gate + x * Real(0.39894228040143267794) * std::exp(Real(-0.5) * x * x);
   } else if constexpr (kind == Activation::gelu_tanh) {
-    const Real u = Real(0.79788456080286535588) * (x + Real(0.044715) * x * x * x);
-    const Real t = std::tanh(u);
     const Real du = Real(0.79788456080286535588) * (Real(1) + Real(3 * 0.044715) * x * x);
-    return Real(0.5) * (Real(1) + t) + Real(0.5) * x * (Real(1) - t * t) * du;
+    return gate + Real(2) * x * gate * (Real(1) - gate) * du;
   } else if constexpr (kind == Activation::relu) {
     return x > Real(0) ? Real(1) : Real(0);
   } else if constexpr (kind == Activation::tanh) {
-    const Real t = std::tanh(x);
-    return Real(1) - t * t;
+    return Real(1) - y * y;
   } else {
-    const Real s = Real(1) / (Real(1) + std::exp(-x));
-    return s * (Real(1) + x * (Real(1) - s));
+    return gate * (Real(1) + x * (Real(1) - gate));
   }
 }
 

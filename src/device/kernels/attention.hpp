@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "device/kernels/team.hpp"
+#include "device/kernels/vector_math.hpp"
 
 namespace ntk::device::kernels {
 
@@ -41,12 +42,14 @@ NTK_HD void softmax_row(Team team, std::int64_t n, Real* s) {
   for (std::int64_t j = team.rank(); j < n; j += team.size())
     largest = s[j] > largest ? s[j] : largest;
   largest = team.max(largest);
-  Real sum = 0;
+  double sum = 0;  // fp64: the exponential's own error would be that of every later factor
+#pragma omp simd reduction(+ : sum)
   for (std::int64_t j = team.rank(); j < n; j += team.size()) {
-    s[j] = std::exp(s[j] - largest);
-    sum += s[j];
+    const double e = std::exp(static_cast<double>(s[j]) - static_cast<double>(largest));
+    s[j] = static_cast<Real>(e);
+    sum += e;
   }
-  const Real inverse = Real(1) / team.sum(sum);
+  const Real inverse = static_cast<Real>(1.0 / team.sum(sum));
   for (std::int64_t j = team.rank(); j < n; j += team.size()) s[j] *= inverse;
 }
 

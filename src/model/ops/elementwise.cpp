@@ -12,12 +12,13 @@ class ActivationOperation final : public Operation<Real> {
   void backward(const Tape<Real>& tape, Cotangents<Real>& cot) const override {
     const std::int64_t count = tape.rows(x_) * tape.width(x_);
     tape.backend().activation_backward(kind_, cot.copies() * count, count, tape.data(x_),
-                                       cot.of(this->output)->data(), cot.add_to(x_));
+                                       tape.data(this->output), cot.of(this->output)->data(),
+                                       cot.add_to(x_));
   }
   void tangent(const Tape<Real>& tape, Tangents<Real>& tan) const override {
     const std::int64_t count = tape.rows(x_) * tape.width(x_);
-    tape.backend().activation_backward(kind_, count, count, tape.data(x_), tan.of(x_).data(),
-                                       tan.add_to(this->output));
+    tape.backend().activation_backward(kind_, count, count, tape.data(x_), tape.data(this->output),
+                                       tan.of(x_).data(), tan.add_to(this->output));
   }
 
  private:
