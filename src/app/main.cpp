@@ -46,6 +46,7 @@ bool run_local(const CLI::App& job, bool defaults, const CLI::App& version, cons
 }
 
 int run_parallel(int argc, char** argv, const app::Command& command, const std::string& slow) {
+  const int tasks = app::unlaunched_tasks();
   parallel::ScopedMpi mpi(&argc, &argv);
   int rank = 0, ranks = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -55,7 +56,7 @@ int run_parallel(int argc, char** argv, const app::Command& command, const std::
   ExitCode code = ExitCode::internal;
   std::string text;
   try {
-    app::check_launch(ranks);
+    app::check_launch(tasks, ranks);
     app::run_stage(MPI_COMM_WORLD, command, mpi.level_name());
     return say_status(ExitCode::complete);
   } catch (const parallel::AgreedError& error) {  // every rank is here: wind down in order

@@ -16,6 +16,8 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "device/cpu/blas_core.hpp"
+#include "device/cuda_devices.hpp"
+
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
 
@@ -52,16 +54,19 @@ std::string host() {
 
 }  // namespace
 
-void check_launch(int ranks) {
+int unlaunched_tasks() {
   const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
-  const bool launched = std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr ||
-                        std::getenv("PMIX_RANK") != nullptr ||
-                        std::getenv("PMIX_NAMESPACE") != nullptr;
-  if (tasks == nullptr || ranks != 1 || launched || std::atoi(tasks) <= 1) return;
-  fail(ExitCode::usage,
-       "this Slurm step has {} tasks and each of them believes to be alone (srun started the "
-       "program without PMIx) use `srun --mpi=pmix`, or mpirun inside the job",
-       tasks);
+  for (const char* set : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMIX_NAMESPACE"}) {
+    if (std::getenv(set) != nullptr) return 0;
+  }
+  return tasks == nullptr ? 0 : std::atoi(tasks);
+}
+
+void check_launch(int tasks, int ranks) {
+  require(tasks <= 1 || ranks > 1, ExitCode::usage,
+          "this Slurm step has {} tasks and each of them believes to be alone (srun started the "
+          "program without PMIx) use `srun --mpi=pmix`, or mpirun inside the job",
+          tasks);
 }
 
 kernel::Resources find_resources(MPI_Comm comm, const Job& job) {
@@ -103,10 +108,12 @@ void print_start(MPI_Comm comm, const kernel::Resources& resources, const char* 
   log::info("ntkspectra {} ({}): {} ranks x {} threads, MPI threads {}", version, git_state, ranks,
             resources.threads, thread_level);
   for (const auto& [name, count] : ranks_of) log::info("  {} ranks on {}", count, name);
-  log::info("  BLAS {}, core {}; HDF5 {}, PETSc {}, SLEPc {}; device backends built: cpu",
+  log::info("  BLAS {}, core {}; HDF5 {}, PETSc {}, SLEPc {}; device backends built: cpu{}",
             v["blas"].get<std::string>(), v["blas_core"].get<std::string>(),
             v["hdf5"].get<std::string>(), v["petsc"].get<std::string>(),
-            v["slepc"].get<std::string>());
+            v["slepc"].get<std::string>(),
+            device::cuda_built() ? "; CUDA runtime present, not used by the kernel stage yet" : "");
+  for (const auto& name : device::cuda_devices()) log::info("  CUDA device {}", name);
 }
 
 nlohmann::json versions() {

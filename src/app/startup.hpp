@@ -10,9 +10,13 @@
 
 namespace ntk::app {
 
+// Tasks of the Slurm step this process belongs to when nothing tells of an MPI launch, else 0. Call
+// before MPI_Init: a singleton start sets the launcher's variables itself.
+int unlaunched_tasks();
+
 // Error(usage) when a Slurm step of several tasks started this program without an MPI launch: every
-// task would believe to be alone. Local; call before any collective.
-void check_launch(int ranks);
+// task would believe to be alone.
+void check_launch(int tasks, int ranks);
 
 // Collective. Threads and memory of this rank: the job's numbers, or its share of what the ranks of
 // its node have. Never more threads than CPUs in the affinity mask.

@@ -61,8 +61,8 @@ ProjectedField read_field(const std::vector<spectrum::Field>& fields, const std:
   if (found == fields.end()) return {};
   const std::string path = place + "/projections/" + name;
   require(h5::exists(file, path), ExitCode::io,
-          "the spectrum has no {} (it was made without projections) run `ntk spectrum` with a "
-          "[theory] table in the job file",
+          "the spectrum has no {} (it was made without projections) run `ntk theory`, "
+          "which makes them",
           path);
   const h5::Dataset data(file, path);
   const std::int64_t stored = data.dims().size() > 1 ? data.dims()[1] : 1;

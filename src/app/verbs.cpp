@@ -21,10 +21,6 @@ using nlohmann::json;
 // The resolved job beside the results, so that a run can be repeated from its directory.
 void keep_job(const Job& job) {
   std::error_code failed;
-  std::filesystem::create_directories(job.run.directory, failed);
-  require(!failed && std::filesystem::is_directory(job.run.directory), ExitCode::io,
-          "cannot make the run directory {} ({}) choose another run.directory", job.run.directory,
-          failed ? failed.message() : "a file of that name is in the way");
   const std::string path = job.run.directory + "/run.toml";
   std::ofstream file(path + ".new");
   file << to_toml(job);
@@ -49,6 +45,10 @@ class Runner {
     json provenance = versions();
     provenance["job"] = to_toml(job_);
     stage("kernel", [&] { return kernel::run_kernel(comm_, job_, resources_, provenance); });
+    // Only now: the directory might have held another job's kernel.
+    parallel::collectively(comm_, [&] {
+      if (rank_ == 0) keep_job(job_);
+    });
   }
   void spectrum(bool projections) {
     device::cpu::set_blas_threads(resources_.threads);
@@ -106,9 +106,7 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
   parallel::collectively(comm, [&] { job = read_job(command.job_path, command.overrides); });
   const kernel::Resources resources = find_resources(comm, job);
   print_start(comm, resources, thread_level);
-  parallel::collectively(comm, [&] {
-    if (rank == 0) keep_job(job);
-  });
+  if (job.run.max_hours > 0) log::warn("run.max_hours has no effect in this version");
   json summary = {{"started", utc_now()},         {"versions", versions()},
                   {"job", to_toml(job)},          {"ranks", ranks},
                   {"threads", resources.threads}, {"timings", json::object()}};
@@ -136,7 +134,14 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
         }
     }
   } catch (const Error& error) {
-    close(error.code(), error.what());
+    // Not after a usage error: the directory may hold another job's results.
+    if (error.code() != ExitCode::usage) close(error.code(), error.what());
+    throw;
+  } catch (const std::bad_alloc&) {
+    close(ExitCode::resources, "out of memory");
+    throw;
+  } catch (const std::exception& error) {
+    close(ExitCode::internal, error.what());
     throw;
   }
   close(ExitCode::complete, "");

@@ -128,6 +128,10 @@ void TaskRunner<Real>::backward(Slot& slot, int segment) {
   state.tape->backward(cotangents);
   slot.cotangent = segment == 0 ? nullptr : cotangents.of(state.in);
   slot.factors = std::move(cotangents.factors);
+  for (const auto& f : slot.factors) {
+    const auto& p = model_.architecture().parameters[static_cast<std::size_t>(f.parameter)];
+    ensure(p.segment == segment, "parameter {} is used in several segments", p.name);
+  }
 }
 
 template <class Real>
