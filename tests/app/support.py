@@ -267,4 +267,5 @@ class Case(unittest.TestCase):
                     if re.search(r"\S.* \(.+\) \S", line) and all(w in line for w in words)]
         self.assertTrue(problems, f"no PROBLEM (WHY) SUGGESTION with {words} in\n{result.text}")
         self.assertNotIn("what():", result.text)
+        if os.environ.get("NTK_SHOW"): print("   ", code, problems[0][11:])
         return problems[0]
