@@ -20,30 +20,52 @@ SitePair site_pair(const Settings& s, const Factor<Real>& p, const Factor<Real>&
 }
 
 // The sub-blocks of one tile, rows of J_p against rows of J_q (leading dimension ld, `columns`
-// columns). Which blocks, and their extents, depends on the tile alone. On the diagonal of a
-// symmetric tile only blocks that touch the lower triangle.
+// columns). Which blocks, and their extents, depends on the tile alone. A symmetric tile is halved
+// again and again: the rectangle below the diagonal is large, only the last squares overhang it.
 template <class Real>
-void append_blocks(const Settings& s, const PairTile& tile, std::int64_t rows_p, const Real* jp,
-                   std::int64_t rows_q, const Real* jq, std::int64_t ld, std::int64_t columns,
-                   std::vector<typename device::Backend<Real>::Block>& out) {
-  const auto block = [&](std::int64_t i, std::int64_t m, std::int64_t j, std::int64_t n) {
-    if (m > 0 && n > 0) {
-      out.push_back(
-          {m, n, columns, jp + i * ld, ld, jq + j * ld, ld, tile.data + i * rows_q + j, rows_q});
-    }
-  };
-  const std::int64_t wide = 2 * s.block_rows;
-  for (std::int64_t i = 0; i < rows_p; i += s.block_rows) {
-    const std::int64_t m = std::min(s.block_rows, rows_p - i);
-    const std::int64_t left = tile.symmetric ? i : rows_q;
-    for (std::int64_t j = 0; j < left; j += wide) block(i, m, j, std::min(wide, left - j));
-    for (std::int64_t d = 0; tile.symmetric && d < m; d += s.diagonal_rows) {
-      const std::int64_t height = std::min(s.diagonal_rows, m - d);
-      block(i + d, height, i, d);
-      block(i + d, height, i + d, height);
+class TileBlocks {
+ public:
+  using Block = typename device::Backend<Real>::Block;
+  TileBlocks(const Settings& s, const PairTile& tile, const Real* jp, const Real* jq,
+             std::int64_t rows_q, std::int64_t ld, std::int64_t columns, std::vector<Block>& out)
+      : s_(s),
+        tile_(tile),
+        jp_(jp),
+        jq_(jq),
+        rows_q_(rows_q),
+        ld_(ld),
+        columns_(columns),
+        out_(out) {}
+
+  void rectangle(std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t width) {
+    for (std::int64_t i = 0; i < rows; i += s_.block_rows) {
+      for (std::int64_t j = 0; j < width; j += s_.block_rows) {
+        block(row + i, std::min(s_.block_rows, rows - i), column + j,
+              std::min(s_.block_rows, width - j));
+      }
     }
   }
-}
+  void triangle(std::int64_t first, std::int64_t rows) {
+    if (rows <= s_.diagonal_rows) return block(first, rows, first, rows);
+    std::int64_t half = s_.diagonal_rows;  // the largest doubling below `rows`
+    while (2 * half < rows) half *= 2;
+    triangle(first, half);
+    rectangle(first + half, rows - half, first, half);
+    triangle(first + half, rows - half);
+  }
+
+ private:
+  void block(std::int64_t i, std::int64_t m, std::int64_t j, std::int64_t n) {
+    out_.push_back({m, n, columns_, jp_ + i * ld_, ld_, jq_ + j * ld_, ld_,
+                    tile_.data + i * rows_q_ + j, rows_q_});
+  }
+
+  const Settings& s_;
+  const PairTile& tile_;
+  const Real *jp_, *jq_;
+  std::int64_t rows_q_, ld_, columns_;
+  std::vector<Block>& out_;
+};
 
 // tile += J_p J_q^T for every tile, chunk by chunk; j[s] holds panel s's rows.
 template <class Real>
@@ -58,8 +80,10 @@ void contract_columns(device::Backend<Real>& backend, const Settings& s,
       for (const auto& tile : tiles) {
         const auto p = static_cast<std::size_t>(tile.p), q = static_cast<std::size_t>(tile.q);
         const std::int64_t sp = factors[p]->layout->samples(), sq = factors[q]->layout->samples();
-        append_blocks(s, tile, s.tile_rows(sp), j[p] + plane * sp * ld + first, s.tile_rows(sq),
-                      j[q] + plane * sq * ld + first, ld, count, blocks);
+        const std::int64_t rows_p = s.tile_rows(sp), rows_q = s.tile_rows(sq);
+        TileBlocks<Real> cut(s, tile, j[p] + plane * sp * ld + first,
+                             j[q] + plane * sq * ld + first, rows_q, ld, count, blocks);
+        tile.symmetric ? cut.triangle(0, rows_p) : cut.rectangle(0, rows_p, 0, rows_q);
       }
       backend.contract(blocks);
     }
