@@ -110,6 +110,10 @@ void check_names(const toml::table& root, const std::string& path) {
   for (const auto& [section, node] : root) {
     const std::string name(section.str());
     const std::string where = place(node, path);
+    const auto here = std::ranges::find(job_keys(), name, &JobKey::name);
+    require(node.is_table() || here == job_keys().end(), ExitCode::usage,
+            "unknown key {} in the job file ({}: it stands before all tables) put it below [{}]",
+            printable(name), where, here == job_keys().end() ? "" : here->section);
     require(std::ranges::find(known, name) != known.end(), ExitCode::usage,
             "unknown {} {} in the job file ({}) did you mean [{}]?",
             node.is_table() ? "table" : "key", printable(name), where, nearest(name, known));

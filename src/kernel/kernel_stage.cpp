@@ -11,6 +11,7 @@
 #include "kernel/task_runner.hpp"
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
+#include "store/disk.hpp"
 
 namespace ntk::kernel {
 namespace {
@@ -85,12 +86,12 @@ bool wants_mirror(const Job& job, const KernelInputs& inputs) {
 }
 
 // How many panels a task may touch within the memory of a rank.
-template <class Real>
 int panels_that_fit(const Job& job, const KernelInputs& inputs, const Operations& operations,
                     std::size_t memory) {
   double largest = 0, tile = 0;
+  const std::size_t width = job.kernel.precision == "fp64" ? sizeof(double) : sizeof(float);
   for (int p = 0; p < static_cast<int>(inputs.panels.all().size()); ++p) {
-    largest = std::max(largest, operations.panel_bytes(p, sizeof(Real)));
+    largest = std::max(largest, operations.panel_bytes(p, width));
     const auto rows = static_cast<double>(inputs.settings.tile_rows(inputs.panels.at(p).samples));
     tile = std::max(tile, rows * rows * 8.0 * static_cast<double>(3 + inputs.groups.names.size()));
   }
@@ -102,12 +103,25 @@ int panels_that_fit(const Job& job, const KernelInputs& inputs, const Operations
   }
   require(
       count >= 2 || (count >= 1 && inputs.panels.all().size() == 1), ExitCode::resources,
-      "a pair of panels needs {:.2f} GiB and this rank may use {:.2f} GiB (panels of {} samples, "
+      "a pair of panels needs {:.2g} GiB and this rank may use {:.2g} GiB (panels of {} samples, "
       "up to {} outputs) lower kernel.tile_samples or kernel.slice_columns, raise "
       "kernel.memory_gib or run fewer ranks a node",
       (2 * largest + 3 * tile) / (1 << 30), static_cast<double>(memory) / (1 << 30),
       job.kernel.tile_samples, inputs.settings.copies);
   return count;
+}
+
+// Finds what would end the work at once before a file is laid out: that of a refused job would
+// stand in the way of the corrected one, which has another identity.
+void check_first(const Job& job, const Resources& resources, const KernelInputs& inputs, int rank) {
+  const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
+                              inputs.panels);
+  panels_that_fit(job, inputs, operations, resources.memory);
+  if (rank != 0) return;
+  for (const auto& p :
+       inputs.model.architecture.parameters) {  // reading refuses what is not finite
+    if (!p.source.empty()) static_cast<void>(inputs.model.checkpoint->read<float>(p.source));
+  }
 }
 
 double sum_contraction(const Panels& panels, const Operations& operations,
@@ -171,7 +185,7 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
   auto backend = device::make_cpu_backend<Real>(resources.threads, resources.memory);
   const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
                               inputs.panels);
-  const int fit = panels_that_fit<Real>(job, inputs, operations, resources.memory);
+  const int fit = panels_that_fit(job, inputs, operations, resources.memory);
   const double mine = measure_gemm(*backend);
   out.rate = parallel::all_sum(comm, mine);
   const double slowest = parallel::all_min(comm, mine);
@@ -272,6 +286,10 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   std::string weights;
   parallel::collectively(comm, [&] {
     if (rank == 0) weights = inputs->model.checkpoint->sha256();
+    const std::string path = job.run.directory + "/kernel.h5";
+    if (!store::file_exists(path) && !store::file_exists(path + ".partial")) {
+      check_first(job, resources, *inputs, rank);
+    }
   });
   parallel::broadcast(comm, weights);
   const json identity = kernel_identity(job, *inputs, weights);

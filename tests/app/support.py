@@ -10,6 +10,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -267,5 +268,16 @@ class Case(unittest.TestCase):
                     if re.search(r"\S.* \(.+\) \S", line) and all(w in line for w in words)]
         self.assertTrue(problems, f"no PROBLEM (WHY) SUGGESTION with {words} in\n{result.text}")
         self.assertNotIn("what():", result.text)
-        if os.environ.get("NTK_SHOW"): print("   ", code, problems[0][11:])
-        return problems[0]
+
+
+def main():
+    """unittest.main, with the test classes of the script side by side: starting MPI is mostly waiting."""
+    if any(not word.startswith("-") for word in sys.argv[1:]):
+        unittest.main()
+    script = sys.modules["__main__"]
+    classes = [name for name, value in vars(script).items()
+               if isinstance(value, type) and issubclass(value, Case)
+               and unittest.defaultTestLoader.getTestCaseNames(value)]
+    running = [subprocess.Popen([sys.executable, script.__file__, name, *sys.argv[1:]])
+               for name in classes]
+    sys.exit(max(process.wait() for process in running))

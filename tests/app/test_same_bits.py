@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import time
-import unittest
 
 import h5py
 import numpy as np
@@ -36,7 +35,7 @@ def journalled(path, places):
     return done
 
 
-class SameBits(support.Case):
+class BitsCase(support.Case):
     def assert_same(self, expected, directory, message):
         """The bytes of a run against those of the first one."""
         found = support.contents(self.home / directory / "kernel.h5")
@@ -44,6 +43,11 @@ class SameBits(support.Case):
         for name in expected:
             self.assertEqual(found[name], expected[name], f"{name}: {message}")
 
+    def evaluation_sets(self, write, sizes):
+        return [write(self.home / f"set{i}.h5", self.generator, n) for i, n in enumerate(sizes)]
+
+
+class SameBits(BitsCase):
     def compare(self, train, layouts, **tables):
         """Runs of (ranks, threads); all against the first."""
         first = None
@@ -56,9 +60,6 @@ class SameBits(support.Case):
             else:
                 self.assert_same(first, directory, f"{ranks} ranks x {threads} threads")
         return first
-
-    def evaluation_sets(self, write, sizes):
-        return [write(self.home / f"set{i}.h5", self.generator, n) for i, n in enumerate(sizes)]
 
     def test_parts_and_evaluation_sets_in_fp64(self):
         train = support.write_classes(self.home / "train.h5", self.generator, 75)
@@ -121,7 +122,7 @@ class SameBits(support.Case):
                     shutil.rmtree(directory)
 
 
-class Killed(SameBits):
+class Killed(BitsCase):
     def start_and_kill(self, job, directory, ranks, total):
         """SIGKILL when a part of the tiles is journalled; the number of those. A run that was too fast
         is tried again."""
@@ -238,4 +239,4 @@ class SameToRounding(support.Case):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    support.main()
