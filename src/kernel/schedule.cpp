@@ -1,6 +1,7 @@
 #include "kernel/schedule.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <queue>
 #include <set>
@@ -8,20 +9,58 @@
 namespace ntk::kernel {
 namespace {
 
+// Asked for once: every shape of task that is tried adds up the same numbers.
+struct Costs {
+  std::vector<std::vector<double>> tiles;  // [set][tile], over all ranges
+  std::vector<double> panels;
+
+  Costs(const Panels& all, const Operations& operations) {
+    for (int set = 0; set < static_cast<int>(all.sets().size()); ++set) {
+      auto& of_set = tiles.emplace_back();
+      for (std::int64_t tile = 0; tile < all.grid(set, 1).tile_count(); ++tile) {
+        const auto [p, q] = all.of_tile(set, tile);
+        of_set.push_back(operations.weighted_contraction(p, q));
+      }
+    }
+    for (int p = 0; p < static_cast<int>(all.all().size()); ++p) {
+      panels.push_back(operations.build(p));
+    }
+  }
+};
+
 // The panels and the cost that follow from a task's units.
-void price(Task& task, const Panels& panels, const Operations& operations, int ranges) {
+void price(Task& task, const Panels& panels, const Costs& costs, int ranges) {
   std::set<int> touched;
   task.cost = 0;
   for (const auto& unit : task.units) {
     const auto [p, q] = panels.of_tile(unit.set, unit.tile);
     touched.insert({p, q});
-    task.cost += operations.weighted_contraction(p, q) / ranges;
+    task.cost +=
+        costs.tiles[static_cast<std::size_t>(unit.set)][static_cast<std::size_t>(unit.tile)] /
+        ranges;
   }
   task.panels.assign(touched.begin(), touched.end());
-  for (int p : task.panels) task.cost += operations.build(p);
+  for (int p : task.panels) task.cost += costs.panels[static_cast<std::size_t>(p)];
 }
 
-std::vector<Task> rectangles(const Panels& panels, const Operations& operations,
+std::vector<int> all_panels(const Task& a, const Task& b) {
+  std::vector<int> all;
+  std::set_union(a.panels.begin(), a.panels.end(), b.panels.begin(), b.panels.end(),
+                 std::back_inserter(all));
+  return all;
+}
+
+// What building costs that two tasks have in common.
+double shared_cost(const Task& a, const Task& b, const Costs& costs) {
+  std::vector<int> shared;
+  std::set_intersection(a.panels.begin(), a.panels.end(), b.panels.begin(), b.panels.end(),
+                        std::back_inserter(shared));
+  double cost = 0;
+  for (int p : shared) cost += costs.panels[static_cast<std::size_t>(p)];
+  return cost;
+}
+
+std::vector<Task> rectangles(const Panels& panels, const Costs& costs,
                              const std::function<bool(const store::Unit&)>& undone, int ranges,
                              int rows, int columns) {
   // (set, row block, column block, range) -> units
@@ -42,7 +81,7 @@ std::vector<Task> rectangles(const Panels& panels, const Operations& operations,
   }
   std::vector<Task> tasks;
   for (auto& [where, task] : made) {
-    price(task, panels, operations, ranges);
+    price(task, panels, costs, ranges);
     tasks.push_back(std::move(task));
   }
   std::stable_sort(tasks.begin(), tasks.end(),
@@ -79,24 +118,28 @@ double makespan(const std::vector<Task>& tasks, int ranks) {
 namespace {
 
 // A rank's tasks of one range as one task, where limits allow: panels they share are built once.
-std::vector<Task> merge_shares(const std::vector<Task>& tasks, const Panels& panels,
-                               const Operations& operations, const ScheduleLimits& limits) {
+std::vector<Task> merge_shares(const std::vector<Task>& tasks, const Costs& costs,
+                               const ScheduleLimits& limits) {
   std::vector<Task> merged;
   for (const auto& share : assign(tasks, limits.ranks)) {
     const std::size_t first = merged.size();
     for (int t : share) {
       const Task& task = tasks[static_cast<std::size_t>(t)];
-      bool taken = false;
-      for (std::size_t m = first; m < merged.size() && !taken; ++m) {
-        if (merged[m].range != task.range) continue;
-        Task both = merged[m];
-        both.units.insert(both.units.end(), task.units.begin(), task.units.end());
-        price(both, panels, operations, limits.ranges);
-        taken = both.cost < merged[m].cost + task.cost && both.cost <= limits.largest_cost &&
-                static_cast<int>(both.panels.size()) <= limits.largest_panels;
-        if (taken) merged[m] = std::move(both);
+      const auto fits = [&](const Task& with) {
+        if (with.range != task.range) return false;
+        const double saved = shared_cost(with, task, costs);
+        return saved > 0 && with.cost + task.cost - saved <= limits.largest_cost &&
+               static_cast<int>(all_panels(with, task).size()) <= limits.largest_panels;
+      };
+      const auto with =
+          std::find_if(merged.begin() + static_cast<std::ptrdiff_t>(first), merged.end(), fits);
+      if (with == merged.end()) {
+        merged.push_back(task);
+        continue;
       }
-      if (!taken) merged.push_back(task);
+      with->cost += task.cost - shared_cost(*with, task, costs);
+      with->panels = all_panels(*with, task);
+      with->units.insert(with->units.end(), task.units.begin(), task.units.end());
     }
   }
   std::stable_sort(merged.begin(), merged.end(),
@@ -109,19 +152,20 @@ std::vector<Task> merge_shares(const std::vector<Task>& tasks, const Panels& pan
 std::vector<Task> make_tasks(const Panels& panels, const Operations& operations,
                              const std::function<bool(const store::Unit&)>& undone,
                              const ScheduleLimits& limits) {
-  std::vector<Task> best = merge_shares(rectangles(panels, operations, undone, limits.ranges, 1, 1),
-                                        panels, operations, limits);
+  const Costs costs(panels, operations);
+  std::vector<Task> best =
+      merge_shares(rectangles(panels, costs, undone, limits.ranges, 1, 1), costs, limits);
   double best_span = makespan(best, limits.ranks);
   const int sides = static_cast<int>(std::min<std::size_t>(panels.all().size(), 8));
   for (int rows = 1; rows <= sides; ++rows) {
     for (int columns = 1; columns <= sides; ++columns) {
-      auto tasks = rectangles(panels, operations, undone, limits.ranges, rows, columns);
+      auto tasks = rectangles(panels, costs, undone, limits.ranges, rows, columns);
       const bool allowed = std::all_of(tasks.begin(), tasks.end(), [&](const Task& t) {
         return static_cast<int>(t.panels.size()) <= limits.largest_panels &&
                (t.units.size() == 1 || t.cost <= limits.largest_cost);
       });
       if (!allowed) continue;
-      tasks = merge_shares(tasks, panels, operations, limits);
+      tasks = merge_shares(tasks, costs, limits);
       const double span = makespan(tasks, limits.ranks);
       if (span < best_span) {
         best_span = span;

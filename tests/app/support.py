@@ -85,17 +85,29 @@ def run(*arguments, ranks=0, timeout=120, **changes):
     return Result(process.returncode, out, err, time.monotonic() - start)
 
 
-def kill(process):
-    """SIGKILL to mpirun and every rank. Open MPI's ranks lead process groups of their own, so they
-    are looked up by their session, which is that of `process` alone."""
-    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+def session_of(process):
+    """Ids of the living processes in the session that `process` leads. Open MPI's ranks have
+    process groups of their own, but stay in mpirun's session."""
+    members = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
-            session = status.read_text().rsplit(")", 1)[1].split()[3]
-            if int(session) == process.pid:
-                os.kill(int(status.parent.name), signal.SIGKILL)
-        except (OSError, IndexError):
-            pass  # ended meanwhile
-    process.kill()
+            state, _, _, session = entry.read_text().rsplit(")", 1)[1].split()[:4]
+        except OSError:
+            continue  # ended meanwhile
+        if int(session) == process.pid and state not in "ZX":
+            members.append(int(entry.parent.name))
+    return members
+
+
+def kill(process):
+    """SIGKILL to mpirun and all its ranks; returns when they are gone."""
+    while members := session_of(process):
+        for member in members:
+            try:
+                os.kill(member, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.005)
 
 
 def toml(value):
@@ -244,7 +256,8 @@ class Case(unittest.TestCase):
     def job(self, train, directory="run", **tables):
         """Writes a job file; `tables` go on top of the least that a job needs."""
         merged = {
-            "run": {"directory": self.home / directory},
+            # Threads of a rank that share one CPU with another wait for each other at every step.
+            "run": {"directory": self.home / directory, "threads": 1},
             "model": {"path": FIXTURES / "models" / "bert", "head_std": 0.4, "parameters": "all"},
             "data": {"train": train, "samples": 0, "evaluate_samples": 0},
             "kernel": {"batch_samples": 32, "tile_samples": 8},
@@ -271,7 +284,8 @@ class Case(unittest.TestCase):
 
 
 def main():
-    """unittest.main, with the test classes of the script side by side: starting MPI is mostly waiting."""
+    """unittest.main, with the test classes of the script side by side: starting MPI is mostly
+    waiting."""
     if any(not word.startswith("-") for word in sys.argv[1:]):
         unittest.main()
     script = sys.modules["__main__"]

@@ -1,5 +1,5 @@
-"""Bad input ends with PROBLEM (WHY) SUGGESTION, the right exit code and a STATUS line, on one rank and
-on four, within seconds, and leaves what was there as it was."""
+"""Bad input ends with PROBLEM (WHY) SUGGESTION, the right exit code and a STATUS line, on one rank
+and on four, within seconds, and leaves what was there as it was."""
 
 import concurrent.futures
 import json
@@ -33,16 +33,17 @@ class BadInput(support.Case):
     def refused(self, code, *words, job=None, verb="kernel", overrides=(), **tables):
         """The job is refused on one and on four ranks (both at once, each in a directory of its own
         unless the job is given), and no kernel appears."""
-        own = [] if job else [f"run.directory={self.home}/run{{}}"]
+        own = job is None
         job = job or self.job(tables.pop("train", self.train), **tables)
-        overrides = [*overrides, *own]
+
+        def start(ranks):
+            sets = [*overrides, *([f"run.directory={self.home}/run{ranks}"] if own else [])]
+            return support.run(verb, job, *(["--set", *sets] if sets else []), ranks=ranks)
+
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            started = [(ranks, pool.submit(support.run, verb, job, *(
-                ["--set", *(o.format(ranks) for o in overrides)] if overrides else []), ranks=ranks))
-                       for ranks in RANKS]
-        for ranks, future in started:
+            results = list(pool.map(start, RANKS))
+        for ranks, result in zip(RANKS, results):
             with self.subTest(ranks=ranks):
-                result = future.result()
                 self.assert_refused(result, code, *words, status=STATUS[code])
                 self.assertLess(result.seconds, SECONDS)
         self.assertEqual(list(self.home.glob("run*/kernel.h5*")), [])
@@ -70,11 +71,13 @@ class JobFiles(BadInput):
         self.refused(USAGE, "unknown key directory", "below [run]", job=job)
 
     def test_missing_key(self):
-        job = support.write_toml(self.home / "short.toml", {"run": {"directory": self.home / "run"}})
+        tables = {"run": {"directory": self.home / "run"}}
+        job = support.write_toml(self.home / "short.toml", tables)
         self.refused(USAGE, "lacks", "model.path", job=job)
 
     def test_wrong_type(self):
-        self.refused(USAGE, "kernel.tile_samples", "is not an integer", kernel={"tile_samples": "8"})
+        self.refused(USAGE, "kernel.tile_samples", "is not an integer",
+                     kernel={"tile_samples": "8"})
 
     def test_wrong_choice_names_the_nearest(self):
         self.refused(USAGE, "kernel.outputs", 'did you mean "logits"', kernel={"outputs": "logit"})
@@ -290,7 +293,8 @@ class Data(BadInput):
         samples = self.samples()
         samples[2] = np.full(POSITIONS + 1, 3)
         train = self.write(samples)
-        self.refused(INPUT, "row 2", f"{POSITIONS + 1} tokens", 'data.overlong = "drop"', train=train)
+        self.refused(INPUT, "row 2", f"{POSITIONS + 1} tokens", 'data.overlong = "drop"',
+                     train=train)
         for ranks in RANKS:
             job = self.job(train, f"drop{ranks}", data={"overlong": "drop"})
             result = self.run_well("kernel", job, ranks=ranks)

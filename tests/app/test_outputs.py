@@ -143,7 +143,8 @@ class Whole(support.Case):
         self.assertLess(support.relative(again, self.kernels["total"]), 1e-14)
 
     def test_inspect(self):
-        for name, words in (("kernel.h5", ["ntkspectra-kernel", "total  140 x 140", "outputs  70 x 2"]),
+        for name, words in (("kernel.h5", ["ntkspectra-kernel", "total  140 x 140",
+                                           "outputs  70 x 2"]),
                             ("spectrum.h5", ["ntkspectra-spectrum", "eigenvectors  140 x 5"]),
                             ("theory.json", ["kernels"]),
                             ("summary.json", ['status: "complete"']),

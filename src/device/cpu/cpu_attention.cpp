@@ -43,7 +43,8 @@ void CpuBackend<Real>::attention(RaggedView q_rows, RaggedView k_rows, int heads
     const std::int64_t column = (sh % heads) * a.h;
     const std::int64_t q0 = q_rows.offsets[s] * width + column;
     const std::int64_t k0 = k_rows.offsets[s] * width + column;
-    thread_local std::vector<Real> p, kt;
+    thread_local std::vector<double> p;
+    thread_local std::vector<Real> kt;
     p.resize(static_cast<std::size_t>(a.keys));
     const Real* kt_data = transposed(k + k0, a, kt);
     for (std::int64_t i = 0; i < a.queries; ++i) {
@@ -71,7 +72,8 @@ void CpuBackend<Real>::attention_backward(RaggedView q_rows, RaggedView k_rows, 
     const std::int64_t column = (sh % heads) * a.h;
     const std::int64_t q0 = q_rows.offsets[s] * width + column;
     const std::int64_t k0 = k_rows.offsets[s] * width + column;
-    thread_local std::vector<Real> p, w, kt, vt;
+    thread_local std::vector<double> p, w;
+    thread_local std::vector<Real> kt, vt;
     p.resize(static_cast<std::size_t>(a.keys));
     w.resize(static_cast<std::size_t>(a.keys));
     const Real* kt_data = transposed(k + k0, a, kt);
@@ -85,7 +87,7 @@ void CpuBackend<Real>::attention_backward(RaggedView q_rows, RaggedView k_rows, 
         kernels::spread_row(Team{}, a, p.data(), dyi, dv + c * k_total + k0);
         kernels::score_row(Team{}, plain, dyi, vt_data, false, w.data());
         kernels::softmax_derivative_row(Team{}, a.keys, p.data(), w.data());
-        for (std::int64_t j = 0; j < a.keys; ++j) w[static_cast<std::size_t>(j)] *= a.scale;
+        for (double& x : w) x *= static_cast<double>(a.scale);
         kernels::combine_rows(Team{}, a, w.data(), k + k0, dq + c * q_total + qi);
         kernels::spread_row(Team{}, a, w.data(), q + qi, dk + c * k_total + k0);
       }
@@ -104,7 +106,8 @@ void CpuBackend<Real>::attention_tangent(RaggedView q_rows, RaggedView k_rows, i
     const std::int64_t column = (sh % heads) * a.h;
     const std::int64_t q0 = q_rows.offsets[s] * width + column;
     const std::int64_t k0 = k_rows.offsets[s] * width + column;
-    thread_local std::vector<Real> p, w, kt, dkt;
+    thread_local std::vector<double> p, w;
+    thread_local std::vector<Real> kt, dkt;
     p.resize(static_cast<std::size_t>(a.keys));
     w.resize(static_cast<std::size_t>(a.keys));
     const Real* kt_data = transposed(k + k0, a, kt);

@@ -23,42 +23,44 @@ struct Head {
   Real scale;  // 1 / sqrt(h)
 };
 
-// s[j] (+)= scale * a . b_j for every key j, with b transposed: bt[e * keys + j].
+// s[j] (+)= scale * a . b_j for every key j, with b transposed: bt[e * keys + j]. Scores and
+// probabilities are fp64: a score's absolute error is the relative error of its probability.
 template <class Team, class Real>
 NTK_HD void score_row(Team team, const Head<Real>& a, const Real* row, const Real* bt,
-                      bool accumulate, Real* s) {
+                      bool accumulate, double* s) {
   for (std::int64_t j = team.rank(); j < a.keys && !accumulate; j += team.size()) s[j] = 0;
   for (std::int64_t e = 0; e < a.h; ++e) {
-    const Real factor = row[e] * a.scale;
+    const double factor = static_cast<double>(row[e]) * static_cast<double>(a.scale);
     const Real* b = bt + e * a.keys;
 #pragma omp simd
-    for (std::int64_t j = team.rank(); j < a.keys; j += team.size()) s[j] += factor * b[j];
+    for (std::int64_t j = team.rank(); j < a.keys; j += team.size())
+      s[j] += factor * static_cast<double>(b[j]);
   }
 }
 
-template <class Team, class Real>
-NTK_HD void softmax_row(Team team, std::int64_t n, Real* s) {
-  Real largest = s[0];
-  for (std::int64_t j = team.rank(); j < n; j += team.size())
+template <class Team>
+NTK_HD void softmax_row(Team team, std::int64_t n, double* s) {
+  double largest = s[0];
+  for (std::int64_t j = team.rank(); j < n; j += team.size()) {
     largest = s[j] > largest ? s[j] : largest;
+  }
   largest = team.max(largest);
-  double sum = 0;  // fp64: the exponential's own error would be that of every later factor
+  double sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (std::int64_t j = team.rank(); j < n; j += team.size()) {
-    const double e = std::exp(static_cast<double>(s[j]) - static_cast<double>(largest));
-    s[j] = static_cast<Real>(e);
-    sum += e;
+    s[j] = std::exp(s[j] - largest);
+    sum += s[j];
   }
-  const Real inverse = static_cast<Real>(1.0 / team.sum(sum));
+  const double inverse = 1.0 / team.sum(sum);
   for (std::int64_t j = team.rank(); j < n; j += team.size()) s[j] *= inverse;
 }
 
 // y += sum_j w[j] v_j
 template <class Team, class Real>
-NTK_HD void combine_rows(Team team, const Head<Real>& a, const Real* w, const Real* v, Real* y) {
+NTK_HD void combine_rows(Team team, const Head<Real>& a, const double* w, const Real* v, Real* y) {
   for (std::int64_t j = 0; j < a.keys; ++j) {
     const Real* row = v + j * a.width;
-    const Real weight = w[j];
+    const Real weight = static_cast<Real>(w[j]);
 #pragma omp simd
     for (std::int64_t e = team.rank(); e < a.h; e += team.size()) y[e] += weight * row[e];
   }
@@ -66,19 +68,19 @@ NTK_HD void combine_rows(Team team, const Head<Real>& a, const Real* w, const Re
 
 // rows_j += w[j] x for every key j
 template <class Team, class Real>
-NTK_HD void spread_row(Team team, const Head<Real>& a, const Real* w, const Real* x, Real* rows) {
+NTK_HD void spread_row(Team team, const Head<Real>& a, const double* w, const Real* x, Real* rows) {
   for (std::int64_t j = 0; j < a.keys; ++j) {
     Real* row = rows + j * a.width;
-    const Real weight = w[j];
+    const Real weight = static_cast<Real>(w[j]);
 #pragma omp simd
     for (std::int64_t e = team.rank(); e < a.h; e += team.size()) row[e] += weight * x[e];
   }
 }
 
 // w_j <- p_j (w_j - sum_l p_l w_l): the softmax's derivative, its own transpose.
-template <class Team, class Real>
-NTK_HD void softmax_derivative_row(Team team, std::int64_t n, const Real* p, Real* w) {
-  Real sum = 0;
+template <class Team>
+NTK_HD void softmax_derivative_row(Team team, std::int64_t n, const double* p, double* w) {
+  double sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (std::int64_t j = team.rank(); j < n; j += team.size()) sum += p[j] * w[j];
   sum = team.sum(sum);
