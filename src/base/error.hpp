@@ -14,13 +14,13 @@ namespace ntk {
 
 enum class ExitCode : int {
   complete = 0,
-  usage = 2,       // command line, job file, a directory that holds another job's results
-  input = 3,       // bad data file or model
-  numerical = 4,   // non-finite values, a failed check, divergence
-  io = 5,          // reading or writing files
-  resources = 6,   // memory, device, a limit of 32-bit indices
-  internal = 7,    // a defect in this program, or the watchdog
-  stopped = 85,    // stopped on request with everything journalled: submit again
+  usage = 2,      // command line, job file, a directory that holds another job's results
+  input = 3,      // bad data file or model
+  numerical = 4,  // non-finite values, a failed check, divergence
+  io = 5,         // reading or writing files
+  resources = 6,  // memory, device, a limit of 32-bit indices
+  internal = 7,   // a defect in this program, or the watchdog
+  stopped = 85,   // stopped on request with everything journalled: submit again
   interrupted = 130
 };
 
@@ -49,8 +49,9 @@ void require(bool condition, ExitCode code, fmt::format_string<Args...> text, Ar
 template <class... Args>
 void ensure(bool condition, fmt::format_string<Args...> text, Args&&... args) {
   if (!condition) {
-    throw Error(ExitCode::internal, "internal error: " + fmt::format(text, std::forward<Args>(args)...) +
-                                        " (this is a defect in ntkspectra) please report it");
+    throw Error(ExitCode::internal,
+                "internal error: " + fmt::format(text, std::forward<Args>(args)...) +
+                    " (this is a defect in ntkspectra) please report it");
   }
 }
 

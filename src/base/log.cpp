@@ -17,12 +17,12 @@ struct State {
 State& state() {
   static State s = [] {
     State made;
-    made.out = std::make_shared<spdlog::logger>(
-        "out", std::make_shared<spdlog::sinks::stdout_sink_mt>());
-    made.err = std::make_shared<spdlog::logger>(
-        "err", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made.bare = std::make_shared<spdlog::logger>(
-        "bare", std::make_shared<spdlog::sinks::stdout_sink_mt>());
+    made.out =
+        std::make_shared<spdlog::logger>("out", std::make_shared<spdlog::sinks::stdout_sink_mt>());
+    made.err =
+        std::make_shared<spdlog::logger>("err", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    made.bare =
+        std::make_shared<spdlog::logger>("bare", std::make_shared<spdlog::sinks::stdout_sink_mt>());
     made.out->set_pattern("[%H:%M:%S] %v");
     made.err->set_pattern("[%H:%M:%S] %v");
     made.bare->set_pattern("%v");
@@ -53,8 +53,12 @@ void write_warn(const std::string& text) {
 void write_error(const std::string& text) {
   if (state().rank == 0) state().err->error("ERROR: " + text);
 }
-void write_rank_warn(const std::string& text) { state().err->warn("WARNING: " + with_rank(text)); }
-void write_rank_error(const std::string& text) { state().err->error("ERROR: " + with_rank(text)); }
+void write_rank_warn(const std::string& text) {
+  state().err->warn("WARNING: " + with_rank(text));
+}
+void write_rank_error(const std::string& text) {
+  state().err->error("ERROR: " + with_rank(text));
+}
 void write_plain(const std::string& text) {
   if (state().rank == 0) state().bare->info(text);
 }

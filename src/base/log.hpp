@@ -1,6 +1,6 @@
 // The program's only way to print. Lines go to standard output with the time; warnings and errors
-// to standard error. `info`, `warn` and `error` speak for the whole job and print on the first rank alone;
-// `rank_warn` and `rank_error` speak for one rank and say which.
+// to standard error. `info`, `warn` and `error` speak for the whole job and print on the first rank
+// alone; `rank_warn` and `rank_error` speak for one rank and say which.
 #pragma once
 
 #include <fmt/format.h>

@@ -23,35 +23,35 @@ namespace ntk::store {
 // Arrays have one entry a sample, in the kernel's order of samples; empty ones are not stored.
 struct SampleTable {
   std::vector<std::int64_t> source_row;
-  std::vector<std::int32_t> tokens;                      // token count
-  std::vector<std::int32_t> label;                       // with `classes`
+  std::vector<std::int32_t> tokens;  // token count
+  std::vector<std::int32_t> label;   // with `classes`
   std::vector<std::string> classes;
-  std::vector<double> target;                            // (samples, label_sets) row-major
+  std::vector<double> target;  // (samples, label_sets) row-major
   std::int64_t label_sets = 0;
   std::vector<double> reference, reference_variance, noise_variance;
   std::vector<std::int64_t> group;
 };
 
 struct KernelSet {
-  std::string name;        // "" for train x train, else the evaluation set's name
-  TileGrid grid;           // symmetric for "", else rows = the set's, columns = the training set's
-  SampleTable samples;     // of the grid's rows
+  std::string name;     // "" for train x train, else the evaluation set's name
+  TileGrid grid;        // symmetric for "", else rows = the set's, columns = the training set's
+  SampleTable samples;  // of the grid's rows
 };
 
 struct KernelSpec {
-  nlohmann::json identity;      // flat object key -> value; a restart needs all values equal
-  nlohmann::json provenance;    // written as root attributes (strings, numbers)
-  std::vector<KernelSet> sets;  // sets[0] is train x train
-  std::int64_t rows_per_sample = 1;     // C for outputs = "logits", else 1
-  std::int64_t output_columns = 1;      // columns of /samples/outputs
-  std::vector<std::string> groups;      // groups kept beside total; may be empty
-  bool single_precision = false;        // storage = "fp32"
-  int ranges = 1;                       // segment ranges; > 1 keeps partial sums until finish
-  std::int64_t error_samples = 0;       // length of /error/samples
+  nlohmann::json identity;           // flat object key -> value; a restart needs all values equal
+  nlohmann::json provenance;         // written as root attributes (strings, numbers)
+  std::vector<KernelSet> sets;       // sets[0] is train x train
+  std::int64_t rows_per_sample = 1;  // C for outputs = "logits", else 1
+  std::int64_t output_columns = 1;   // columns of /samples/outputs
+  std::vector<std::string> groups;   // groups kept beside total; may be empty
+  bool single_precision = false;     // storage = "fp32"
+  int ranges = 1;                    // segment ranges; > 1 keeps partial sums until finish
+  std::int64_t error_samples = 0;    // length of /error/samples
   // Keys of `identity` in which a restarted job may differ (kernel.allow_other_hardware); the file
   // keeps its own values.
   std::vector<std::string> free_keys;
-  bool mirror_planned = true;           // counts the upper triangle when free space is checked
+  bool mirror_planned = true;  // counts the upper triangle when free space is checked
 };
 
 // One unit of journalled work: a tile of a set, for one range of segments.
@@ -67,16 +67,16 @@ struct Unit {
 struct TileData {
   std::vector<double> total;
   std::vector<std::vector<double>> groups;  // in the order of KernelSpec::groups; may be empty
-  std::vector<double> outputs;              // f of the row panel's samples, (samples, output_columns)
-                                            // row-major; given with the tiles that carry it, else empty
+  std::vector<double> outputs;  // f of the row panel's samples, (samples, output_columns)
+                                // row-major; given with the tiles that carry it, else empty
 };
 
 // Measured error (docs/numerics.md), written by `finish`.
 struct MeasuredError {
-  std::vector<std::int64_t> samples;   // indexes into the training set, ascending
-  double delta = 0;                    // rms deviation of the recomputed entries (at least u*rms(K))
-  double rms = 0;                      // rms of those entries
-  double largest = 0;                  // largest deviation
+  std::vector<std::int64_t> samples;  // indexes into the training set, ascending
+  double delta = 0;                   // rms deviation of the recomputed entries (at least u*rms(K))
+  double rms = 0;                     // rms of those entries
+  double largest = 0;                 // largest deviation
 };
 
 // Tiles that carry outputs: the diagonal ones of a symmetric set, those of column panel 0
@@ -96,7 +96,7 @@ class KernelWriter {
   KernelWriter(KernelWriter&&) noexcept;
 
   State state() const;
-  bool done(const Unit& unit) const;          // as known when the file was opened
+  bool done(const Unit& unit) const;  // as known when the file was opened
   std::int64_t units_done() const;
   std::int64_t units_damaged() const;
 
@@ -120,21 +120,22 @@ class KernelWriter {
 // Serial reader, one a process; any number of processes may read one file at a time.
 class KernelReader {
  public:
-  // Throws Error(io) for a file that is missing, unreadable, incomplete or of a wrong shape or type.
+  // Throws Error(io) for a file that is missing, unreadable, incomplete or of a wrong shape or
+  // type.
   explicit KernelReader(const std::string& path);
   ~KernelReader();
   KernelReader(KernelReader&&) noexcept;
 
-  std::int64_t order() const;             // n
+  std::int64_t order() const;  // n
   std::int64_t rows_per_sample() const;
   std::vector<std::string> groups() const;
   std::vector<std::string> evaluate_sets() const;
-  std::int64_t evaluate_rows(const std::string& set) const;   // n'
+  std::int64_t evaluate_rows(const std::string& set) const;  // n'
   SampleTable samples(const std::string& set = "") const;
   std::vector<double> outputs(const std::string& set = "") const;  // (samples, output_columns)
   std::int64_t output_columns() const;
   MeasuredError error() const;
-  nlohmann::json attributes() const;      // identity and provenance
+  nlohmann::json attributes() const;  // identity and provenance
 
   // The panels of /kernel (row_starts), for reading tile by tile.
   TileGrid grid() const;

@@ -11,7 +11,8 @@ namespace ntk::store {
 
 // Rows and columns are kernel rows (r = sample * rows_per_sample + output). Panel p covers rows
 // [row_starts[p], row_starts[p + 1]). A symmetric grid has equal row and column panels and only the
-// tiles with row panel >= column panel, numbered I(I+1)/2 + J; a rectangular one is numbered by rows.
+// tiles with row panel >= column panel, numbered I(I+1)/2 + J; a rectangular one is numbered by
+// rows.
 struct TileGrid {
   std::vector<std::int64_t> row_starts{0};     // panels + 1 entries
   std::vector<std::int64_t> column_starts{0};  // panels + 1 entries
