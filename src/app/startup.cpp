@@ -17,7 +17,6 @@
 #include "base/log.hpp"
 #include "device/cpu/blas_core.hpp"
 #include "device/cuda_devices.hpp"
-
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
 

@@ -11,6 +11,7 @@
 #include "app/theory_report.hpp"
 #include "base/error.hpp"
 #include "spectrum/stage.hpp"
+#include "support/files.hpp"
 #include "theory/linear_algebra.hpp"
 #include "theory/test_kernels.hpp"
 
@@ -56,12 +57,9 @@ struct Example {
 
 class TheoryStage : public testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/ntk-theory-XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    job.run.directory = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(job.run.directory); }
+  test::TemporaryFolder folder;
+
+  TheoryStage() { job.run.directory = folder.path(); }
 
   void write_kernel(const Example& example) {
     store::KernelSpec spec;
