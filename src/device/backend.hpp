@@ -111,8 +111,10 @@ class Backend {
   virtual void sum_rows_normalised(RaggedView s, std::int64_t rows, int copies, std::int64_t width,
                                    const Real* x, const Real* statistics, const Real* dy,
                                    Real* v) = 0;
-  // tile (fp64, ld) += A B^T for a block of rows, accumulated in Real over the k columns.
-  struct Block {
+  // tile (m x n fp64, ld) += A B^T, summed in Real over `chunk` columns and in fp64 beyond. A
+  // symmetric product (A and B are the same rows) is added on and below the diagonal; what is
+  // above it is then undefined.
+  struct Product {
     std::int64_t m, n, k;
     const Real* a;
     std::int64_t lda;
@@ -120,9 +122,10 @@ class Backend {
     std::int64_t ldb;
     double* tile;
     std::int64_t ld;
+    bool symmetric;
   };
-  // Independent blocks (no two write the same entries), spread over threads.
-  virtual void contract(std::span<const Block> blocks) = 0;
+  // Independent products (no two write the same entries).
+  virtual void contract(std::span<const Product> products, std::int64_t chunk) = 0;
   // Structured contraction of two runs of samples, the first ones numbered i0 and j0 in their
   // panels: tile[c * p_stride + i0 + i, d * q_stride + j0 + j] += sum_ts (A_t . A_s)(G_ct . G_ds).
   // With `class_diagonal` only c = d, all added into tile[i0 + i, j0 + j]. `mirror`: the same

@@ -19,74 +19,21 @@ SitePair site_pair(const Settings& s, const Factor<Real>& p, const Factor<Real>&
           s.copies,         s.class_diagonal,    symmetric};
 }
 
-// The sub-blocks of one tile, rows of J_p against rows of J_q (leading dimension ld, `columns`
-// columns). Which blocks, and their extents, depends on the tile alone. A symmetric tile is halved
-// again and again: the rectangle below the diagonal is large, only the last squares overhang it.
-template <class Real>
-class TileBlocks {
- public:
-  using Block = typename device::Backend<Real>::Block;
-  TileBlocks(const Settings& s, const PairTile& tile, const Real* jp, const Real* jq,
-             std::int64_t rows_q, std::int64_t ld, std::int64_t columns, std::vector<Block>& out)
-      : s_(s),
-        tile_(tile),
-        jp_(jp),
-        jq_(jq),
-        rows_q_(rows_q),
-        ld_(ld),
-        columns_(columns),
-        out_(out) {}
-
-  void rectangle(std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t width) {
-    for (std::int64_t i = 0; i < rows; i += s_.block_rows) {
-      for (std::int64_t j = 0; j < width; j += s_.block_rows) {
-        block(row + i, std::min(s_.block_rows, rows - i), column + j,
-              std::min(s_.block_rows, width - j));
-      }
-    }
-  }
-  void triangle(std::int64_t first, std::int64_t rows) {
-    if (rows <= s_.diagonal_rows) return block(first, rows, first, rows);
-    std::int64_t half = s_.diagonal_rows;  // the largest doubling below `rows`
-    while (2 * half < rows) half *= 2;
-    triangle(first, half);
-    rectangle(first + half, rows - half, first, half);
-    triangle(first + half, rows - half);
-  }
-
- private:
-  void block(std::int64_t i, std::int64_t m, std::int64_t j, std::int64_t n) {
-    out_.push_back({m, n, columns_, jp_ + i * ld_, ld_, jq_ + j * ld_, ld_,
-                    tile_.data + i * rows_q_ + j, rows_q_});
-  }
-
-  const Settings& s_;
-  const PairTile& tile_;
-  const Real *jp_, *jq_;
-  std::int64_t rows_q_, ld_, columns_;
-  std::vector<Block>& out_;
-};
-
-// tile += J_p J_q^T for every tile, chunk by chunk; j[s] holds panel s's rows.
+// tile += J_p J_q^T for every tile; j[s] holds panel s's rows.
 template <class Real>
 void contract_columns(device::Backend<Real>& backend, const Settings& s,
                       std::span<const Factor<Real>* const> factors, std::span<const PairTile> tiles,
                       const std::vector<const Real*>& j, std::int64_t ld, std::int64_t columns) {
   const int planes = s.class_diagonal ? s.copies : 1;
-  for (std::int64_t first = 0; first < columns; first += s.chunk_columns) {
-    const std::int64_t count = std::min(s.chunk_columns, columns - first);
-    for (int plane = 0; plane < planes; ++plane) {  // planes add to the same entries
-      std::vector<typename device::Backend<Real>::Block> blocks;
-      for (const auto& tile : tiles) {
-        const auto p = static_cast<std::size_t>(tile.p), q = static_cast<std::size_t>(tile.q);
-        const std::int64_t sp = factors[p]->layout->samples(), sq = factors[q]->layout->samples();
-        const std::int64_t rows_p = s.tile_rows(sp), rows_q = s.tile_rows(sq);
-        TileBlocks<Real> cut(s, tile, j[p] + plane * sp * ld + first,
-                             j[q] + plane * sq * ld + first, rows_q, ld, count, blocks);
-        tile.symmetric ? cut.triangle(0, rows_p) : cut.rectangle(0, rows_p, 0, rows_q);
-      }
-      backend.contract(blocks);
+  for (int plane = 0; plane < planes; ++plane) {  // planes add to the same entries
+    std::vector<typename device::Backend<Real>::Product> products;
+    for (const auto& tile : tiles) {
+      const auto p = static_cast<std::size_t>(tile.p), q = static_cast<std::size_t>(tile.q);
+      const std::int64_t sp = factors[p]->layout->samples(), sq = factors[q]->layout->samples();
+      products.push_back({s.tile_rows(sp), s.tile_rows(sq), columns, j[p] + plane * sp * ld, ld,
+                          j[q] + plane * sq * ld, ld, tile.data, s.tile_rows(sq), tile.symmetric});
     }
+    backend.contract(products, s.chunk_columns);
   }
 }
 

@@ -13,7 +13,7 @@ namespace ntk::jacobian {
 
 // A tile being summed: rows of panel slot p against rows of panel slot q, in internal row order
 // (copy * samples + sample; for class_diagonal: sample). A symmetric tile (p == q) holds its lower
-// triangle, in blocks that may overhang it, until `symmetrise`.
+// triangle until `symmetrise`; what is above is undefined.
 struct PairTile {
   int p = 0, q = 0;
   bool symmetric = false;

@@ -12,9 +12,7 @@ struct Settings {
   int copies = 1;                      // cotangents a sample (C, or 1)
   bool class_diagonal = false;         // outputs = "mean_diagonal": only c = c', summed
   std::int64_t slice_columns = 0;      // gradient columns formed at once (0 = by `slice_outputs`)
-  std::int64_t chunk_columns = 16384;  // columns one GEMM accumulates in the working precision
-  std::int64_t block_rows = 512;       // side of a sub-block of a tile: one GEMM
-  std::int64_t diagonal_rows = 128;    // sub-block on the diagonal of a symmetric tile
+  std::int64_t chunk_columns = 256;    // columns summed in the working precision, fp64 beyond
   std::int64_t structured_rows = 512;  // token rows of a structured block
 
   // Kernel rows of a panel of `samples` inside a tile.

@@ -53,8 +53,7 @@ Result compute(const test::Fixture& fixture, const Options& options) {
   jacobian::Settings settings;
   settings.copies = mode.copies();
   settings.class_diagonal = mode.class_diagonal;
-  settings.block_rows = 4;  // several sub-blocks even in tiles this small
-  settings.diagonal_rows = 2;
+  settings.chunk_columns = 16;  // several chunks even in matrices this small
   settings.structured_rows = 12;
   settings.slice_columns = options.slice_columns;
   TaskRunner<Real> runner(*backend, model, settings, mode, groups, options.ranges);

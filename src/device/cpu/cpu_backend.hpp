@@ -63,7 +63,8 @@ class CpuBackend final : public Backend<Real> {
                 Real* v) override;
   void sum_rows_normalised(RaggedView s, std::int64_t rows, int copies, std::int64_t width,
                            const Real* x, const Real* statistics, const Real* dy, Real* v) override;
-  void contract(std::span<const typename Backend<Real>::Block> blocks) override;
+  void contract(std::span<const typename Backend<Real>::Product> products,
+                std::int64_t chunk) override;
   void contract_structured(std::span<const typename Backend<Real>::StructuredBlock> blocks,
                            int copies, std::int64_t inputs, std::int64_t outputs,
                            std::int64_t p_stride, std::int64_t q_stride,

@@ -4,6 +4,7 @@
 
 #include "device/cpu/blas.hpp"
 #include "device/cpu/cpu_backend.hpp"
+#include "device/cpu/row_product.hpp"
 #include "device/kernels/form.hpp"
 
 namespace ntk::device::cpu {
@@ -39,18 +40,38 @@ void CpuBackend<Real>::form(const FactorView<Real>& f, int copies, std::int64_t 
 }
 
 template <class Real>
-void CpuBackend<Real>::contract(std::span<const typename Backend<Real>::Block> blocks) {
-  parallel_for(threads_, static_cast<std::int64_t>(blocks.size()), [&](std::int64_t at) {
-    const auto& b = blocks[static_cast<std::size_t>(at)];
-    thread_local std::vector<Real> sum;
-    sum.resize(static_cast<std::size_t>(b.m * b.n));
-    cpu::gemm(false, true, b.m, b.n, b.k, b.a, b.lda, b.b, b.ldb, Real(0), sum.data(), b.n);
-    for (std::int64_t i = 0; i < b.m; ++i) {
-      const Real* from = sum.data() + i * b.n;
-      double* to = b.tile + i * b.ld;
-#pragma omp simd
-      for (std::int64_t j = 0; j < b.n; ++j) to[j] += static_cast<double>(from[j]);
+void CpuBackend<Real>::contract(std::span<const typename Backend<Real>::Product> products,
+                                std::int64_t chunk) {
+  // Pieces of at most this many rows a side: their packed chunks stay in a core's cache.
+  constexpr std::int64_t side = 192, unit = 32;
+  struct Piece {
+    const typename Backend<Real>::Product* of;
+    std::int64_t i, m, j, n;
+  };
+  const auto cut = [](std::int64_t rows) {  // near-equal sides
+    const std::int64_t parts = (rows + side - 1) / side;
+    return ((rows + parts - 1) / parts + unit - 1) / unit * unit;
+  };
+  std::vector<Piece> pieces;
+  for (const auto& p : products) {
+    const std::int64_t rows = cut(p.m), columns = cut(p.n);
+    for (std::int64_t i = 0; i < p.m; i += rows) {
+      for (std::int64_t j = 0; j < (p.symmetric ? i + 1 : p.n); j += columns) {
+        pieces.push_back({&p, i, std::min(rows, p.m - i), j, std::min(columns, p.n - j)});
+      }
     }
+  }
+  const auto work = [](const Piece& p) {
+    return p.of->k * p.m * p.n / (p.of->symmetric && p.i == p.j ? 2 : 1);
+  };
+  // The largest first, so that threads end together.
+  std::stable_sort(pieces.begin(), pieces.end(),
+                   [&](const Piece& a, const Piece& b) { return work(a) > work(b); });
+  parallel_for(threads_, static_cast<std::int64_t>(pieces.size()), [&](std::int64_t at) {
+    const Piece& piece = pieces[static_cast<std::size_t>(at)];
+    const auto& p = *piece.of;
+    row_product(piece.m, piece.n, p.k, chunk, p.a + piece.i * p.lda, p.lda, p.b + piece.j * p.ldb,
+                p.ldb, p.symmetric && piece.i == piece.j, p.tile + piece.i * p.ld + piece.j, p.ld);
   });
 }
 
@@ -138,7 +159,8 @@ void CpuBackend<Real>::contract_matches(std::span<const typename Backend<Real>::
 #define NTK_INSTANTIATE(Real)                                                                    \
   template void CpuBackend<Real>::form(const FactorView<Real>&, int, std::int64_t, std::int64_t, \
                                        std::int64_t, std::int64_t, Real*, std::int64_t);         \
-  template void CpuBackend<Real>::contract(std::span<const Backend<Real>::Block>);               \
+  template void CpuBackend<Real>::contract(std::span<const Backend<Real>::Product>,              \
+                                           std::int64_t);                                        \
   template void CpuBackend<Real>::contract_structured(                                           \
       std::span<const Backend<Real>::StructuredBlock>, int, std::int64_t, std::int64_t,          \
       std::int64_t, std::int64_t, bool);                                                         \

@@ -4,15 +4,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
+
+#include "device/kernels/vector.hpp"
 
 namespace ntk::device::kernels {
-
-template <class Real>
-struct Vector {
-  static constexpr int lanes = 64 / sizeof(Real);
-  typedef Real type __attribute__((vector_size(64), aligned(4), may_alias));
-};
 
 // R outputs x V vectors of inputs kept in registers over all tokens.
 template <class Real, int R, int V>
@@ -42,10 +37,10 @@ inline void form_block(std::int64_t tokens, const Real* g, std::int64_t ldg, con
 template <class Real, int R>
 inline void form_rows(std::int64_t tokens, const Real* g, std::int64_t ldg, const Real* a,
                       std::int64_t inputs, Real* j) {
-  constexpr int lanes = Vector<Real>::lanes;
+  constexpr int lanes = Vector<Real>::lanes, wide = vector_registers / 8;
   std::int64_t i = 0;
-  for (; i + 4 * lanes <= inputs; i += 4 * lanes) {
-    form_block<Real, R, 4>(tokens, g, ldg, a + i, inputs, j + i, inputs);
+  for (; i + wide * lanes <= inputs; i += wide * lanes) {
+    form_block<Real, R, wide>(tokens, g, ldg, a + i, inputs, j + i, inputs);
   }
   for (; i + lanes <= inputs; i += lanes) {
     form_block<Real, R, 1>(tokens, g, ldg, a + i, inputs, j + i, inputs);
