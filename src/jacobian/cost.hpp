@@ -37,7 +37,9 @@ inline double structured_operations(const SitePair& s) {
 
 // CPU weights: products of gradients and of factors at 0.9 of the GEMM rate, and 60 operations'
 // time for each product of token scores that is multiplied and summed in fp64.
-inline double explicit_cost(const SitePair& s) { return explicit_operations(s) / 0.9; }
+inline double explicit_cost(const SitePair& s) {
+  return explicit_operations(s) / 0.9;
+}
 inline double structured_cost(const SitePair& s) {
   const double planes = s.class_diagonal ? s.copies : static_cast<double>(s.copies) * s.copies;
   const double sums = 60.0 * planes * static_cast<double>(s.rows_p) * static_cast<double>(s.rows_q);

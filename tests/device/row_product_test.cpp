@@ -24,8 +24,8 @@ std::vector<Real> random_rows(std::int64_t count, unsigned seed) {
 struct Extents {
   std::int64_t m, n, k, chunk;
 };
-constexpr Extents extents[] = {{1, 1, 1, 256},     {1, 3, 5, 4},      {8, 48, 16, 16},
-                               {7, 47, 15, 16},    {9, 49, 17, 16},   {16, 17, 33, 32},
+constexpr Extents extents[] = {{1, 1, 1, 256},      {1, 3, 5, 4},        {8, 48, 16, 16},
+                               {7, 47, 15, 16},     {9, 49, 17, 16},     {16, 17, 33, 32},
                                {31, 100, 600, 256}, {100, 31, 257, 256}, {65, 33, 300, 128}};
 
 template <class Real>
@@ -81,7 +81,8 @@ TYPED_TEST(RowProduct, LowerTriangleHasTheBitsOfTheWholeProduct) {
 TYPED_TEST(RowProduct, PiecesAndThreadsDoNotShowInTheBits) {
   const std::int64_t m = 450, n = 200, k = 70;
   const auto a = random_rows<TypeParam>(m * k, 4), b = random_rows<TypeParam>(n * k, 5);
-  std::vector<double> whole(static_cast<std::size_t>(m * n)), lower(static_cast<std::size_t>(m * m));
+  std::vector<double> whole(static_cast<std::size_t>(m * n)),
+      lower(static_cast<std::size_t>(m * m));
   cpu::row_product(m, n, k, 32, a.data(), k, b.data(), k, false, whole.data(), n);
   cpu::row_product(m, m, k, 32, a.data(), k, a.data(), k, true, lower.data(), m);
   for (int threads : {1, 3}) {

@@ -156,18 +156,17 @@ void CpuBackend<Real>::contract_matches(std::span<const typename Backend<Real>::
   });
 }
 
-#define NTK_INSTANTIATE(Real)                                                                    \
-  template void CpuBackend<Real>::form(const FactorView<Real>&, int, std::int64_t, std::int64_t, \
-                                       std::int64_t, std::int64_t, Real*, std::int64_t);         \
-  template void CpuBackend<Real>::contract(std::span<const Backend<Real>::Product>,              \
-                                           std::int64_t);                                        \
-  template void CpuBackend<Real>::contract_structured(                                           \
-      std::span<const Backend<Real>::StructuredBlock>, int, std::int64_t, std::int64_t,          \
-      std::int64_t, std::int64_t, bool);                                                         \
-  template void CpuBackend<Real>::sum_entries(std::int64_t, const std::int64_t*,                 \
-                                              const std::int64_t*, std::int64_t, int,            \
-                                              std::int64_t, const Real*, Real*);                 \
-  template void CpuBackend<Real>::contract_matches(std::span<const Backend<Real>::MatchBlock>,   \
+#define NTK_INSTANTIATE(Real)                                                                      \
+  template void CpuBackend<Real>::form(const FactorView<Real>&, int, std::int64_t, std::int64_t,   \
+                                       std::int64_t, std::int64_t, Real*, std::int64_t);           \
+  template void CpuBackend<Real>::contract(std::span<const Backend<Real>::Product>, std::int64_t); \
+  template void CpuBackend<Real>::contract_structured(                                             \
+      std::span<const Backend<Real>::StructuredBlock>, int, std::int64_t, std::int64_t,            \
+      std::int64_t, std::int64_t, bool);                                                           \
+  template void CpuBackend<Real>::sum_entries(std::int64_t, const std::int64_t*,                   \
+                                              const std::int64_t*, std::int64_t, int,              \
+                                              std::int64_t, const Real*, Real*);                   \
+  template void CpuBackend<Real>::contract_matches(std::span<const Backend<Real>::MatchBlock>,     \
                                                    std::int64_t);
 NTK_INSTANTIATE(float)
 NTK_INSTANTIATE(double)

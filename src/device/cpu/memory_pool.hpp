@@ -17,7 +17,8 @@ class MemoryPool {
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;
 
-  // 64-byte aligned. Error(resources) when the limit or the system's memory does not allow it.
+  // Aligned to 4,096 bytes at least. Error(resources) when the limit or the system's memory does
+  // not allow it.
   void* allocate(std::size_t bytes);
   void release(void* pointer);
   std::size_t peak_bytes() const { return peak_; }
