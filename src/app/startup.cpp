@@ -9,12 +9,12 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 
 #include "app/version.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/memory.hpp"
 #include "device/cpu/blas_core.hpp"
 #include "device/cuda_devices.hpp"
 #include "parallel/collectives.hpp"
@@ -32,17 +32,6 @@ std::vector<int> affinity() {
     if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
   }
   return cpus;
-}
-
-// Bytes that /proc/meminfo calls available; 0 when it cannot be read.
-std::size_t available_memory() {
-  std::ifstream info("/proc/meminfo");
-  for (std::string key; info >> key;) {
-    std::size_t value = 0;
-    if (key == "MemAvailable:" && info >> value) return value * 1024;
-    info.ignore(1 << 10, '\n');
-  }
-  return 0;
 }
 
 std::string host() {

@@ -1,11 +1,15 @@
 #include "kernel/kernel_stage.hpp"
 
 #include <algorithm>
-#include <filesystem>
-#include <random>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "base/log.hpp"
+#include "base/memory.hpp"
 #include "base/stopwatch.hpp"
+#include "kernel/gemm_rate.hpp"
+#include "kernel/memory_plan.hpp"
 #include "kernel/progress.hpp"
 #include "kernel/self_check.hpp"
 #include "kernel/task_runner.hpp"
@@ -30,27 +34,6 @@ void check_support(const Job& job) {
           "kernel.precision = \"{}\" on the CPU (reduced precisions are for devices that have them "
           "in hardware) use \"fp32\" or \"fp64\"",
           job.kernel.precision);
-}
-
-// Operations a second of this rank's GEMM, all its threads, at the best of three.
-template <class Real>
-double measure_gemm(device::Backend<Real>& backend) {
-  constexpr std::int64_t n = 1536;
-  std::mt19937 bits(1);
-  std::vector<Real> random(static_cast<std::size_t>(n * n));
-  for (auto& x : random) x = static_cast<Real>(bits()) / static_cast<Real>(bits.max()) - Real(0.5);
-  const model::Buffer<Real> a(backend, std::span<const Real>(random));
-  model::Buffer<Real> c(backend, n * n);
-  double best = 1e300;
-  for (int repeat = 0; repeat < 4; ++repeat) {
-    double seconds = 0;
-    {
-      Stopwatch watch(seconds);
-      backend.gemm(false, true, n, n, n, a.data(), n, a.data(), n, false, c.data(), n);
-    }
-    if (repeat > 0) best = std::min(best, seconds);
-  }
-  return 2.0 * static_cast<double>(n * n * n) / best;
 }
 
 store::KernelSpec make_spec(const Job& job, const KernelInputs& inputs, const json& identity,
@@ -85,39 +68,14 @@ bool wants_mirror(const Job& job, const KernelInputs& inputs) {
   return n * n * bytes * static_cast<double>(1 + inputs.groups.names.size()) <= 32.0 * (1 << 30);
 }
 
-// How many panels a task may touch within the memory of a rank.
-int panels_that_fit(const Job& job, const KernelInputs& inputs, const Operations& operations,
-                    std::size_t memory) {
-  double largest = 0, tile = 0;
-  const std::size_t width = job.kernel.precision == "fp64" ? sizeof(double) : sizeof(float);
-  for (int p = 0; p < static_cast<int>(inputs.panels.all().size()); ++p) {
-    largest = std::max(largest, operations.panel_bytes(p, width));
-    const auto rows = static_cast<double>(inputs.settings.tile_rows(inputs.panels.at(p).samples));
-    tile = std::max(tile, rows * rows * 8.0 * static_cast<double>(3 + inputs.groups.names.size()));
-  }
-  if (memory == 0) return 1 << 20;
-  int count = 0;  // largest count whose panels and tiles fit
-  while (count < (1 << 12) && (count + 1) * largest + (count + 1) * (count + 2) / 2 * tile <=
-                                  static_cast<double>(memory)) {
-    ++count;
-  }
-  require(
-      count >= 2 || (count >= 1 && inputs.panels.all().size() == 1), ExitCode::resources,
-      "a pair of panels needs {:.2g} GiB and this rank may use {:.2g} GiB (panels of {} samples, "
-      "up to {} outputs) lower kernel.tile_samples or kernel.slice_columns, raise "
-      "kernel.memory_gib or run fewer ranks a node",
-      (2 * largest + 3 * tile) / (1 << 30), static_cast<double>(memory) / (1 << 30),
-      job.kernel.tile_samples, inputs.settings.copies);
-  return count;
-}
-
 // Finds what would end the work at once before a file is laid out: that of a refused job would
 // stand in the way of the corrected one, which has another identity.
 void check_first(const Job& job, const Resources& resources, const KernelInputs& inputs, int rank) {
   const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
                               inputs.panels);
-  panels_that_fit(job, inputs, operations, resources.memory);
+  static_cast<void>(MemoryPlan(job, inputs, operations, resources.memory));
   if (rank != 0) return;
+  check_memory(inputs, check_samples(inputs, job.run.seed), resources.memory);
   for (const auto& p :
        inputs.model.architecture.parameters) {  // reading refuses what is not finite
     if (!p.source.empty()) static_cast<void>(inputs.model.checkpoint->read<float>(p.source));
@@ -134,46 +92,20 @@ double sum_contraction(const Panels& panels, const Operations& operations,
   return sum;
 }
 
-// Entries of the checked samples' rows against each other, from the stored tiles.
-std::vector<double> stored_entries(const KernelInputs& inputs, const store::KernelWriter& writer,
-                                   const std::vector<std::int64_t>& samples) {
-  const std::int64_t c = inputs.outputs.rows_per_sample;
-  const auto grid = inputs.panels.grid(0, c);
-  std::vector<std::int64_t> rows;
-  for (auto i : samples) {
-    for (std::int64_t k = 0; k < c; ++k) rows.push_back(i * c + k);
-  }
-  const auto panel_of = [&](std::int64_t row) {
-    return std::upper_bound(grid.row_starts.begin(), grid.row_starts.end(), row) -
-           grid.row_starts.begin() - 1;
-  };
-  const auto n = rows.size();
-  std::vector<double> out(n * n);
-  std::int64_t held = -1;
-  std::vector<double> tile;
-  // Rows ascend, so entries of one tile come in runs when walked panel by panel.
-  for (std::size_t a = 0; a < n; ++a) {
-    for (std::size_t b = 0; b <= a; ++b) {
-      const auto p = panel_of(rows[a]), q = panel_of(rows[b]);
-      if (grid.tile_index(p, q) != held) {
-        held = grid.tile_index(p, q);
-        tile = writer.read_total(held);
-      }
-      const auto first_column = grid.column_starts[static_cast<std::size_t>(q)];
-      const auto width = grid.column_starts[static_cast<std::size_t>(q) + 1] - first_column;
-      const auto at =
-          (rows[a] - grid.row_starts[static_cast<std::size_t>(p)]) * width + rows[b] - first_column;
-      out[a * n + b] = out[b * n + a] = tile[static_cast<std::size_t>(at)];
-    }
-  }
-  return out;
-}
-
 struct Outcome {
   WorkTimes work;
   double store_seconds = 0, wall = 0, rate = 0, useful = 0, floor = 0;
-  std::int64_t tiles = 0, peak_bytes = 0;
+  std::int64_t tiles = 0;
 };
+
+// One forward pass and a backward pass an output over every panel that some task touches.
+double passes(const std::vector<Task>& tasks, const Operations& operations) {
+  std::set<int> touched;
+  for (const auto& task : tasks) touched.insert(task.panels.begin(), task.panels.end());
+  double sum = 0;
+  for (int p : touched) sum += operations.once(p);
+  return sum;
+}
 
 template <class Real>
 Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
@@ -185,52 +117,53 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
   auto backend = device::make_cpu_backend<Real>(resources.threads, resources.memory);
   const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
                               inputs.panels);
-  const int fit = panels_that_fit(job, inputs, operations, resources.memory);
-  const double mine = measure_gemm(*backend);
-  out.rate = parallel::all_sum(comm, mine);
-  const double slowest = parallel::all_min(comm, mine);
+  std::optional<MemoryPlan> memory;
+  std::optional<GemmRate<Real>> rate;
+  std::optional<model::Model<Real>> model;
+  parallel::collectively(comm, [&] {
+    memory.emplace(job, inputs, operations, resources.memory);
+    rate.emplace(*backend);
+    model.emplace(*backend, inputs.model);
+  });
 
+  // Ranks must cut the same tasks: what they know of their own is agreed on first.
+  const int panels = parallel::all_min(comm, memory->largest_panels());
+  const double slowest = parallel::all_min(comm, rate->mean());
+  const double together = parallel::all_sum(comm, rate->mean());
   const auto undone = [&](const store::Unit& unit) { return !writer.done(unit); };
   const auto tasks = make_tasks(inputs.panels, operations, undone,
-                                {ranks, job.kernel.ranges, fit, longest_task_seconds * slowest});
+                                {ranks, job.kernel.ranges, panels, longest_task_seconds * slowest});
   const auto shares = assign(tasks, ranks);
   std::vector<store::Unit> all;
   for (const auto& task : tasks) all.insert(all.end(), task.units.begin(), task.units.end());
   out.tiles = static_cast<std::int64_t>(all.size());
   out.useful = sum_contraction(inputs.panels, operations, all, job.kernel.ranges);
-  out.floor = out.useful;
-  std::vector<int> touched;
-  for (const auto& task : tasks)
-    touched.insert(touched.end(), task.panels.begin(), task.panels.end());
-  std::sort(touched.begin(), touched.end());
-  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  for (int p : touched) out.floor += operations.once(p);
+  out.floor = out.useful + passes(tasks, operations);
   log::info(
       "kernel: {} tiles in {} tasks, GEMM {:.1f} GFLOP/s on {} ranks x {} threads, floor {:.1f} s",
-      out.tiles, tasks.size(), out.rate / 1e9, ranks, resources.threads, out.floor / out.rate);
+      out.tiles, tasks.size(), together / 1e9, ranks, resources.threads, out.floor / together);
 
-  const model::Model<Real> model(*backend, inputs.model);
-  TaskRunner<Real> runner(*backend, model, inputs.settings, inputs.outputs, inputs.groups,
+  TaskRunner<Real> runner(*backend, *model, inputs.settings, inputs.outputs, inputs.groups,
                           job.kernel.ranges);
-  Progress progress(comm, out.tiles, out.useful, out.rate);
+  Progress progress(comm, out.tiles, out.useful, together);
   for (int t : shares[static_cast<std::size_t>(rank)]) {
     const Task& task = tasks[static_cast<std::size_t>(t)];
-    double needed = 0;
-    for (int p : task.panels) {
-      needed += operations.panel_bytes(p, sizeof(Real)) + operations.kept_bytes(p, sizeof(Real));
-    }
-    const bool keep = resources.memory == 0 || needed < 0.8 * static_cast<double>(resources.memory);
-    const auto made = runner.run(inputs.panels, task, keep, out.work, [&] { progress.poll(); });
-    {
+    const double work = sum_contraction(inputs.panels, operations, task.units, job.kernel.ranges);
+    double told = 0;  // share of the task that progress knows of
+    const auto tick = [&](double done) {
+      progress.advance(0, work * (done - std::exchange(told, done)));
+    };
+    const auto store = [&](const store::Unit& unit, const store::TileData& made) {
       Stopwatch watch(out.store_seconds);
-      for (std::size_t u = 0; u < made.size(); ++u) writer.write(task.units[u], made[u]);
-    }
-    progress.finished(static_cast<std::int64_t>(task.units.size()),
-                      sum_contraction(inputs.panels, operations, task.units, job.kernel.ranges));
+      writer.write(unit, made);
+      progress.advance(1, 0);
+    };
+    runner.run(inputs.panels, task, memory->keeps_records(task), out.work, tick, store);
+    rate->again();
   }
   progress.wait_for_all();
   out.wall = progress.seconds();
-  out.peak_bytes = static_cast<std::int64_t>(backend->peak_bytes());
+  out.rate = parallel::all_sum(comm, rate->mean());
   return out;
 }
 
@@ -245,32 +178,58 @@ json report(MPI_Comm comm, const Outcome& out) {
   int ranks = 1;
   MPI_Comm_size(comm, &ranks);
   const double contracting = out.work.jacobian.contract + out.work.jacobian.form;
-  const double busiest = parallel::all_sum(comm, contracting);
-  const double share = busiest > 0 ? out.useful / busiest / (out.rate / ranks) : 0;
+  const double all = parallel::all_sum(comm, contracting);
+  const double share = all > 0 ? out.useful / all / (out.rate / ranks) : 0;
+  const double floor = out.floor / out.rate;
   json timings = {{"kernel", out.wall}};
   timings["ranks"] = {{"forward", spread(comm, out.work.forward, ranks)},
                       {"backward", spread(comm, out.work.backward, ranks)},
                       {"form", spread(comm, out.work.jacobian.form, ranks)},
                       {"contract", spread(comm, out.work.jacobian.contract, ranks)},
                       {"store", spread(comm, out.store_seconds, ranks)}};
-  const double peak = static_cast<double>(parallel::all_max(comm, out.peak_bytes)) / (1 << 30);
   log::plain("  {:<12}{:>10}{:>10}{:>10}   seconds over ranks", "", "min", "mean", "max");
   for (const auto& [name, s] : timings["ranks"].items()) {
     log::plain("  {:<12}{:>10.2f}{:>10.2f}{:>10.2f}", name, s["min"].get<double>(),
                s["mean"].get<double>(), s["max"].get<double>());
   }
   log::info(
-      "kernel: {:.1f} s, {:.2f} x the floor of {:.1f} s; contraction at {:.0f} % of the GEMM "
-      "rate, forming included; peak {:.2f} GiB a rank",
-      out.wall, out.wall / (out.floor / out.rate), out.floor / out.rate, 100 * share, peak);
+      "kernel: {:.1f} s, {:.2f} x the floor of {:.1f} s; contraction at {:.0f} % of the GEMM rate "
+      "({:.1f} GFLOP/s), forming included",
+      out.wall, out.wall / floor, floor, 100 * share, out.rate / 1e9);
   return {{"timings", timings},
           {"tiles", out.tiles},
           {"share", share},
-          {"floor", out.floor / out.rate},
-          {"floor_ratio", out.wall / (out.floor / out.rate)},
+          {"floor", floor},
+          {"floor_ratio", out.wall / floor},
           {"gemm_rate", out.rate},
-          {"useful_operations", out.useful},
-          {"peak_memory_gib", peak}};
+          {"useful_operations", out.useful}};
+}
+
+// Collective. A tile's bits must not depend on who computed it: all ranks must see the same files
+// and have the same arithmetic. (Of the weights the first rank's hash stands for all.)
+void agree_on_identity(MPI_Comm comm, const json& identity, bool other_hardware) {
+  char host[MPI_MAX_PROCESSOR_NAME] = {};
+  int length = 0;
+  MPI_Get_processor_name(host, &length);
+  const auto all = parallel::all_gather(comm, json{{"host", host}, {"identity", identity}}.dump());
+  const json first = json::parse(all.front());
+  for (const auto& text : all) {
+    if (text == all.front()) continue;
+    const json other = json::parse(text);
+    for (const auto& [key, value] : first["identity"].items()) {
+      const bool hardware =
+          std::find(hardware_keys.begin(), hardware_keys.end(), key) != hardware_keys.end();
+      if (other["identity"][key] == value || (hardware && other_hardware)) continue;
+      throw parallel::AgreedError(
+          ExitCode::usage,
+          fmt::format("{} differs between ranks: {} on {}, {} on {} (a tile's bits must not depend "
+                      "on who computes it) {}",
+                      key, value.dump(), first["host"].get<std::string>(),
+                      other["identity"][key].dump(), other["host"].get<std::string>(),
+                      hardware ? "use nodes of one kind, or kernel.allow_other_hardware = true"
+                               : "give all nodes the same files"));
+    }
+  }
 }
 
 }  // namespace
@@ -293,6 +252,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   });
   parallel::broadcast(comm, weights);
   const json identity = kernel_identity(job, *inputs, weights);
+  agree_on_identity(comm, identity, job.kernel.allow_other_hardware);
   const auto checked = check_samples(*inputs, job.run.seed);
   const bool mirror = wants_mirror(job, *inputs);
   const auto& first = inputs->panels.sets()[0];
@@ -331,7 +291,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   const Outcome out = job.kernel.precision == "fp64"
                           ? compute<double>(comm, job, resources, *inputs, writer)
                           : compute<float>(comm, job, resources, *inputs, writer);
-  json result = report(comm, out);
+  json result = out.tiles > 0 ? report(comm, out) : json{{"tiles", 0}};
 
   store::MeasuredError error;
   double check_seconds = 0, finish_seconds = 0;
@@ -340,11 +300,14 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
     parallel::collectively(comm, [&] {
       if (rank == 0) {
         error = measure_error(checked, stored_entries(*inputs, writer, checked),
-                              recompute(*inputs, checked, resources.threads),
+                              recompute(*inputs, checked, resources.threads, resources.memory),
                               unit_roundoff(job.kernel.precision));
       }
     });
   }
+  const double peak = static_cast<double>(parallel::all_max(
+                          comm, static_cast<std::int64_t>(peak_resident_memory()))) /
+                      (1 << 30);
   parallel::broadcast(comm, &error.delta, sizeof error.delta);
   parallel::broadcast(comm, &error.rms, sizeof error.rms);
   parallel::broadcast(comm, &error.largest, sizeof error.largest);
@@ -354,9 +317,10 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
     writer.finish(mirror, error, json::object());
   }
   log::info(
-      "kernel: measured error of an entry {:.2e} (rms), {:.1e} of the entries' rms; written to "
-      "{}/kernel.h5",
-      error.delta, error.delta / error.rms, job.run.directory);
+      "kernel: measured error of an entry {:.2e} (rms), {:.1e} of the entries' rms; peak memory "
+      "{:.2f} GiB a rank; written to {}/kernel.h5",
+      error.delta, error.delta / error.rms, peak, job.run.directory);
+  result["peak_memory_gib"] = peak;
   result["timings"]["self_check"] = check_seconds;
   result["timings"]["finish"] = finish_seconds;
   result["error"] = {{"delta", error.delta}, {"rms", error.rms}, {"largest", error.largest}};

@@ -1,6 +1,7 @@
 #include "kernel/progress.hpp"
 
 #include <thread>
+#include <utility>
 
 #include "base/log.hpp"
 #include "parallel/mpi.hpp"
@@ -10,6 +11,7 @@ namespace ntk::kernel {
 namespace {
 constexpr int tag = 7;
 constexpr auto between_lines = std::chrono::seconds(10);
+constexpr auto between_messages = std::chrono::seconds(1);
 constexpr auto between_looks = std::chrono::milliseconds(5);
 }  // namespace
 
@@ -18,7 +20,8 @@ Progress::Progress(MPI_Comm comm, std::int64_t tiles, double operations, double 
       operations_(operations),
       rate_(rate),
       start_(std::chrono::steady_clock::now()),
-      printed_(start_) {
+      printed_(start_),
+      sent_(start_) {
   parallel::check_mpi(MPI_Comm_dup(comm, &comm_), "duplicating a communicator");
   MPI_Comm_rank(comm_, &rank_);
   MPI_Comm_size(comm_, &ranks_);
@@ -50,8 +53,14 @@ void Progress::send(const Report& report) {
                       "sending progress");
 }
 
-void Progress::finished(std::int64_t tiles, double operations) {
-  send({static_cast<double>(tiles), operations, 0});
+void Progress::advance(std::int64_t tiles, double operations) {
+  unsent_.tiles += static_cast<double>(tiles);
+  unsent_.operations += operations;
+  const auto now = std::chrono::steady_clock::now();
+  if (rank_ == 0 || now - sent_ > between_messages) {
+    send(std::exchange(unsent_, {0, 0, 0}));
+    sent_ = now;
+  }
   poll();
 }
 
@@ -86,13 +95,15 @@ void Progress::print() {
     return;
   }
   log::info(
-      "kernel: {:.0f} of {} tiles, {:.1f} GFLOP/s ({:.0f} % of the GEMM rate), {:.0f} s to go",
-      done_.tiles, tiles_, speed / 1e9, 100 * speed / rate_,
+      "kernel: {:.0f} of {} tiles, {:.0f} % of the work, {:.1f} GFLOP/s ({:.0f} % of the GEMM "
+      "rate), {:.0f} s to go",
+      done_.tiles, tiles_, 100 * done_.operations / operations_, speed / 1e9, 100 * speed / rate_,
       (operations_ - done_.operations) / speed);
 }
 
 void Progress::wait_for_all() {
-  send({0, 0, 1});
+  unsent_.last = 1;
+  send(unsent_);
   while (rank_ == 0 ? done_.last < ranks_ : !pending_.empty()) {
     poll();
     std::this_thread::sleep_for(between_looks);

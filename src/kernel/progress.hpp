@@ -18,10 +18,9 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // This rank finished so many tiles, worth so many operations.
-  void finished(std::int64_t tiles, double operations);
-  // Lets the first rank listen and print; call now and then.
-  void poll();
+  // This rank finished so many tiles (0 = somewhere inside them) and did so many useful operations
+  // more. Also lets the first rank listen and print: call now and then.
+  void advance(std::int64_t tiles, double operations);
   // Collective: waits, without spinning, until every rank has come here.
   void wait_for_all();
 
@@ -32,6 +31,7 @@ class Progress {
     double tiles, operations;
     double last;  // 1 = the sender's work is over
   };
+  void poll();
   void send(const Report& report);
   void count(const Report& report);
   void print();
@@ -40,13 +40,14 @@ class Progress {
   int rank_ = 0, ranks_ = 1;
   std::int64_t tiles_;
   double operations_, rate_;
-  Report done_{0, 0, 0};
+  Report done_{0, 0, 0};    // of all ranks, known to the first
+  Report unsent_{0, 0, 0};  // of this one
   struct Pending {
     Report report;
     MPI_Request request;
   };
   std::deque<Pending> pending_;
-  std::chrono::steady_clock::time_point start_, printed_;
+  std::chrono::steady_clock::time_point start_, printed_, sent_;
 };
 
 }  // namespace ntk::kernel

@@ -5,7 +5,9 @@
 
 #include "base/error.hpp"
 #include "data/draw.hpp"
+#include "kernel/memory_plan.hpp"
 #include "kernel/task_runner.hpp"
+#include "store/kernel_layout.hpp"
 
 namespace ntk::kernel {
 
@@ -20,8 +22,11 @@ std::vector<std::int64_t> check_samples(const KernelInputs& inputs, std::int64_t
   return drawn;
 }
 
-std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
-                              int threads) {
+namespace {
+
+// The drawn samples as one set in panels of `each`.
+Panels check_panels(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
+                    std::int64_t each) {
   const auto& from = inputs.panels.sets()[0].tokens;
   SampleSet set;
   for (auto i : samples) {
@@ -33,15 +38,109 @@ std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std:
     t.offsets.push_back(static_cast<std::int64_t>(t.tokens.size()));
   }
   const auto count = static_cast<std::int64_t>(samples.size());
+  std::vector<std::int64_t> starts;
+  for (std::int64_t s = 0; s < count; s += each) starts.push_back(s);
+  starts.push_back(count);
   std::vector<SampleSet> sets;
   sets.push_back(std::move(set));
-  const Panels panels(std::move(sets), {{0, count}});
-  auto backend = device::make_cpu_backend<double>(threads, 0);
+  return Panels(std::move(sets), {starts});
+}
+
+// Samples a panel so that two of them and their tile fit; 0 = not even one sample does.
+std::int64_t samples_that_fit(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
+                              std::size_t memory) {
+  const auto count = static_cast<std::int64_t>(samples.size());
+  if (memory == 0) return count;
+  const double free = static_cast<double>(memory) - weight_bytes(inputs.model, sizeof(double));
+  for (std::int64_t each = count; each > 0; each /= 2) {
+    const Panels panels = check_panels(inputs, samples, each);
+    const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
+                                panels);
+    double largest = 0;
+    for (int p = 0; p < static_cast<int>(panels.all().size()); ++p) {
+      largest = std::max(largest, operations.panel_bytes(p, sizeof(double)));
+    }
+    const auto rows = static_cast<double>(inputs.settings.tile_rows(each));
+    if ((each == count ? 1 : 2) * largest + 4 * 8 * rows * rows <= free) return each;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void check_memory(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
+                  std::size_t memory) {
+  require(samples_that_fit(inputs, samples, memory) > 0, ExitCode::resources,
+          "the check of the kernel's error in fp64 does not fit into the {:.2g} GiB of the first "
+          "rank (its weights take {:.2g} GiB) raise kernel.memory_gib or run fewer ranks a node",
+          static_cast<double>(memory) / (1 << 30),
+          weight_bytes(inputs.model, sizeof(double)) / (1 << 30));
+}
+
+std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
+                              int threads, std::size_t memory) {
+  check_memory(inputs, samples, memory);
+  const Panels panels = check_panels(inputs, samples, samples_that_fit(inputs, samples, memory));
+  auto backend = device::make_cpu_backend<double>(threads, memory);
   const model::Model<double> model(*backend, inputs.model);
   const Groups whole{{}, std::vector<int>(inputs.model.architecture.parameters.size(), -1)};
   TaskRunner<double> runner(*backend, model, inputs.settings, inputs.outputs, whole, 1);
+  const auto grid = panels.grid(0, inputs.outputs.rows_per_sample);
+  const std::int64_t n = grid.rows();
+  std::vector<double> kernel(static_cast<std::size_t>(n * n));
+  const auto place = [&](const store::Unit& unit, const store::TileData& made) {
+    const auto box = store::rectangle(grid, unit.tile);
+    for (std::int64_t r = 0; r < box.rows; ++r) {
+      for (std::int64_t c = 0; c < box.columns; ++c) {
+        const std::int64_t i = box.row + r, j = box.column + c;
+        kernel[static_cast<std::size_t>(i * n + j)] = kernel[static_cast<std::size_t>(j * n + i)] =
+            made.total[static_cast<std::size_t>(r * box.columns + c)];
+      }
+    }
+  };
   WorkTimes times;
-  return runner.run(panels, {{{0, 0, 0}}, {0}, 0, 0}, true, times, [] {}).front().total;
+  for (std::int64_t tile = 0; tile < grid.tile_count(); ++tile) {
+    const auto [p, q] = panels.of_tile(0, tile);
+    Task task{{{0, tile, 0}}, {q, p}, 0, 0};
+    task.panels.erase(std::unique(task.panels.begin(), task.panels.end()), task.panels.end());
+    runner.run(
+        panels, task, false, times, [](double) {}, place);
+  }
+  return kernel;
+}
+
+std::vector<double> stored_entries(const KernelInputs& inputs, const store::KernelWriter& writer,
+                                   const std::vector<std::int64_t>& samples) {
+  const std::int64_t c = inputs.outputs.rows_per_sample;
+  const auto grid = inputs.panels.grid(0, c);
+  std::vector<std::int64_t> rows;
+  for (auto i : samples) {
+    for (std::int64_t k = 0; k < c; ++k) rows.push_back(i * c + k);
+  }
+  const auto panel_of = [&](std::int64_t row) {
+    return std::upper_bound(grid.row_starts.begin(), grid.row_starts.end(), row) -
+           grid.row_starts.begin() - 1;
+  };
+  const auto n = rows.size();
+  std::vector<double> out(n * n);
+  std::int64_t held = -1;
+  std::vector<double> tile;
+  // Rows ascend, so entries of one tile come in runs when walked panel by panel.
+  for (std::size_t a = 0; a < n; ++a) {
+    for (std::size_t b = 0; b <= a; ++b) {
+      const auto p = panel_of(rows[a]), q = panel_of(rows[b]);
+      if (grid.tile_index(p, q) != held) {
+        held = grid.tile_index(p, q);
+        tile = writer.read_total(held);
+      }
+      const auto first_column = grid.column_starts[static_cast<std::size_t>(q)];
+      const auto width = grid.column_starts[static_cast<std::size_t>(q) + 1] - first_column;
+      const auto at =
+          (rows[a] - grid.row_starts[static_cast<std::size_t>(p)]) * width + rows[b] - first_column;
+      out[a * n + b] = out[b * n + a] = tile[static_cast<std::size_t>(at)];
+    }
+  }
+  return out;
 }
 
 store::MeasuredError measure_error(const std::vector<std::int64_t>& samples,

@@ -2,8 +2,6 @@
 // against each other, recomputed in fp64.
 #pragma once
 
-#include <functional>
-
 #include "kernel/inputs.hpp"
 
 namespace ntk::kernel {
@@ -14,9 +12,17 @@ double unit_roundoff(const std::string& precision);
 // The drawn training samples, ascending: max(1, 64 / C) of them, at most all.
 std::vector<std::int64_t> check_samples(const KernelInputs& inputs, std::int64_t seed);
 
-// Their kernel rows against each other, in fp64, row-major in the file's row order.
+// Their kernel rows against each other, in fp64, row-major in the file's row order. Uses at most
+// `memory` bytes (0 = not limited), by cutting the draw into smaller panels; `check_memory` throws
+// Error(resources) when even single samples do not fit.
 std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
-                              int threads);
+                              int threads, std::size_t memory);
+void check_memory(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
+                  std::size_t memory);
+
+// The same entries as they are stored. The tiles are whole.
+std::vector<double> stored_entries(const KernelInputs& inputs, const store::KernelWriter& writer,
+                                   const std::vector<std::int64_t>& samples);
 
 // delta and its companions: `stored` and `exact` have the same entries.
 store::MeasuredError measure_error(const std::vector<std::int64_t>& samples,

@@ -34,33 +34,9 @@ struct TaskRunner<Real>::Slot {
 template <class Real>
 struct TaskRunner<Real>::Tile {
   jacobian::PairTile pair;
-  std::int64_t rows = 0, columns = 0;  // internal
-  Array<double, Real> total;
-  std::vector<Array<double, Real>> kept;     // by group
-  std::vector<Array<double, Real>> segment;  // by group of the current segment
+  std::int64_t rows = 0, columns = 0;      // internal
+  std::vector<Array<double, Real>> parts;  // by group; the whole when none are kept apart
 };
-
-namespace {
-
-// Every group that has parameters in this segment, in order of first use; -1 = "not kept apart".
-template <class Pred>
-std::vector<int> segment_groups(const std::vector<model::ParameterInfo>& parameters,
-                                const Groups& groups, Pred in_segment) {
-  std::vector<int> found;
-  for (std::size_t p = 0; p < parameters.size(); ++p) {
-    if (!parameters[p].selected || !in_segment(parameters[p])) continue;
-    const int g = groups.of_parameter[p];
-    if (std::find(found.begin(), found.end(), g) == found.end()) found.push_back(g);
-  }
-  return found;
-}
-
-void add_to(std::int64_t count, const double* from, double* to) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
-}
-
-}  // namespace
 
 template <class Real>
 TaskRunner<Real>::TaskRunner(device::Backend<Real>& backend, const model::Model<Real>& model,
@@ -138,15 +114,6 @@ template <class Real>
 void TaskRunner<Real>::contract_segment(int segment, std::vector<Slot>& slots,
                                         std::vector<Tile>& tiles, WorkTimes& times) {
   const auto& parameters = model_.architecture().parameters;
-  const auto groups = segment_groups(parameters, groups_,
-                                     [segment](const auto& p) { return p.segment == segment; });
-  for (auto& tile : tiles) {
-    tile.segment.clear();
-    for (std::size_t g = 0; g < groups.size(); ++g) {
-      tile.segment.emplace_back(backend_, tile.rows * tile.columns);
-      tile.segment.back().zero();
-    }
-  }
   for (std::size_t p = 0; p < parameters.size(); ++p) {
     if (!parameters[p].selected || parameters[p].segment != segment) continue;
     std::vector<const model::Factor<Real>*> factors;
@@ -157,112 +124,128 @@ void TaskRunner<Real>::contract_segment(int segment, std::vector<Slot>& slots,
              "parameter {} is used at several sites of a segment or at none", parameters[p].name);
       factors.push_back(&*found);
     }
-    const auto g = static_cast<std::size_t>(
-        std::find(groups.begin(), groups.end(), groups_.of_parameter[p]) - groups.begin());
+    const auto part = static_cast<std::size_t>(std::max(0, groups_.of_parameter[p]));
     std::vector<jacobian::PairTile> pairs;
     for (auto& tile : tiles) {
       pairs.push_back(tile.pair);
-      pairs.back().data = tile.segment[g].data();
+      pairs.back().data = tile.parts[part].data();
     }
     jacobian::contract_parameter<Real>(backend_, settings_, factors, pairs, times.jacobian);
   }
-  for (auto& tile : tiles) {
-    const std::int64_t count = tile.rows * tile.columns;
-    for (std::size_t g = 0; g < groups.size(); ++g) {
-      add_to(count, tile.segment[g].data(), tile.total.data());
-      if (groups[g] >= 0) {
-        add_to(count, tile.segment[g].data(),
-               tile.kept[static_cast<std::size_t>(groups[g])].data());
+}
+
+template <class Real>
+std::vector<double> TaskRunner<Real>::in_file_order(const Panels& panels, const Slot& p,
+                                                    const Slot& q, const Tile& tile,
+                                                    const Array<double, Real>& part) {
+  const std::int64_t sp = panels.at(p.panel).samples, sq = panels.at(q.panel).samples;
+  const std::int64_t c = outputs_.rows_per_sample;
+  std::vector<double> raw(static_cast<std::size_t>(part.size()));
+  backend_.download(raw.data(), part.data(), raw.size() * sizeof(double));
+  if (tile.pair.symmetric) jacobian::symmetrise(tile.rows, raw.data());
+  std::vector<double> out(raw.size());
+  for (std::int64_t a = 0; a < c; ++a) {
+    for (std::int64_t i = 0; i < sp; ++i) {
+      const double* row = raw.data() + (a * sp + i) * tile.columns;
+      double* to = out.data() + (i * c + a) * tile.columns;
+      for (std::int64_t b = 0; b < c; ++b) {
+        for (std::int64_t j = 0; j < sq; ++j) to[j * c + b] = outputs_.scale * row[b * sq + j];
       }
     }
-    tile.segment.clear();
   }
+  require(std::all_of(out.begin(), out.end(), [](double x) { return std::isfinite(x); }),
+          ExitCode::numerical,
+          "a kernel entry of samples {}-{} x {}-{} is not finite (the gradients overflow in this "
+          "precision) use kernel.precision = \"fp64\" or check the weights",
+          panels.at(p.panel).first, panels.at(p.panel).first + sp - 1, panels.at(q.panel).first,
+          panels.at(q.panel).first + sq - 1);
+  return out;
 }
 
 template <class Real>
 store::TileData TaskRunner<Real>::finish(const Panels& panels, const Slot& p, const Slot& q,
-                                         const Tile& tile) {
-  const std::int64_t sp = panels.at(p.panel).samples, sq = panels.at(q.panel).samples;
-  const std::int64_t c = outputs_.rows_per_sample;
-  const auto to_file_order = [&](const Array<double, Real>& from) {
-    std::vector<double> raw(static_cast<std::size_t>(from.size()));
-    backend_.download(raw.data(), from.data(), raw.size() * sizeof(double));
-    if (tile.pair.symmetric) jacobian::symmetrise(tile.rows, raw.data());
-    std::vector<double> out(raw.size());
-    for (std::int64_t a = 0; a < c; ++a) {
-      for (std::int64_t i = 0; i < sp; ++i) {
-        const double* row = raw.data() + (a * sp + i) * tile.columns;
-        double* to = out.data() + (i * c + a) * tile.columns;
-        for (std::int64_t b = 0; b < c; ++b) {
-          for (std::int64_t j = 0; j < sq; ++j) to[j * c + b] = outputs_.scale * row[b * sq + j];
-        }
-      }
-    }
-    require(std::all_of(out.begin(), out.end(), [](double x) { return std::isfinite(x); }),
-            ExitCode::numerical,
-            "a kernel entry of samples {}-{} x {}-{} is not finite (the gradients overflow in this "
-            "precision) use kernel.precision = \"fp64\" or check the weights",
-            panels.at(p.panel).first, panels.at(p.panel).first + sp - 1, panels.at(q.panel).first,
-            panels.at(q.panel).first + sq - 1);
-    return out;
-  };
+                                         Tile& tile) {
   store::TileData data;
-  data.total = to_file_order(tile.total);
-  for (const auto& kept : tile.kept) data.groups.push_back(to_file_order(kept));
+  for (auto& part : tile.parts) {
+    std::vector<double> values = in_file_order(panels, p, q, tile, part);
+    part.reset();
+    if (data.total.empty()) {
+      data.total = values;
+    } else {
+      for (std::size_t e = 0; e < values.size(); ++e) data.total[e] += values[e];
+    }
+    if (data.groups.size() < groups_.names.size()) data.groups.push_back(std::move(values));
+  }
   return data;
 }
 
+// f itself on the row panel; functionals of f (sum, difference) are stored as such.
 template <class Real>
-std::vector<store::TileData> TaskRunner<Real>::run(const Panels& panels, const Task& task,
-                                                   bool keep_records, WorkTimes& times,
-                                                   const std::function<void()>& tick) {
-  const auto [first_segment, end_segment] = segments_of(task.range);
-  const int classes = static_cast<int>(model_.architecture().outputs);
-  std::vector<Slot> slots(task.panels.size());
-  for (std::size_t s = 0; s < slots.size(); ++s) {
-    Stopwatch watch(times.forward);
-    Slot& slot = slots[s];
-    slot.panel = task.panels[s];
-    slot.batch = std::make_unique<model::Batch<Real>>(model_.batch(panels.tokens(slot.panel)));
-    forward(slot, first_segment, keep_records);
-    require(std::all_of(slot.logits.begin(), slot.logits.end(),
-                        [](Real x) { return std::isfinite(x); }),
-            ExitCode::numerical,
-            "the model's output is not finite on samples {}-{} of {} (overflow in the forward "
-            "pass) use kernel.precision = \"fp64\" or check the weights",
-            panels.at(slot.panel).first,
-            panels.at(slot.panel).first + panels.at(slot.panel).samples - 1,
-            panels.at(slot.panel).set == 0
-                ? "the training set"
-                : panels.sets()[static_cast<std::size_t>(panels.at(slot.panel).set)].name);
-    const std::int64_t samples = panels.at(slot.panel).samples;
-    std::vector<Real> start;
-    for (const auto& cotangent : outputs_.cotangents) {
-      for (std::int64_t i = 0; i < samples; ++i)
-        start.insert(start.end(), cotangent.begin(), cotangent.end());
+std::vector<double> TaskRunner<Real>::outputs_of(const Slot& slot, std::int64_t samples) const {
+  const auto classes = static_cast<std::int64_t>(model_.architecture().outputs);
+  std::vector<double> outputs;
+  for (std::int64_t i = 0; i < samples; ++i) {
+    for (std::int64_t k = 0; k < outputs_.output_columns; ++k) {
+      double f = 0;
+      for (std::int64_t c = 0; c < classes; ++c) {
+        f += outputs_.cotangents[static_cast<std::size_t>(k)][static_cast<std::size_t>(c)] *
+             static_cast<double>(slot.logits[static_cast<std::size_t>(i * classes + c)]);
+      }
+      outputs.push_back(f);
     }
-    slot.cotangent = std::make_shared<Buffer<Real>>(backend_, std::span<const Real>(start));
-    tick();
   }
+  return outputs;
+}
 
+template <class Real>
+typename TaskRunner<Real>::Slot TaskRunner<Real>::start_panel(const Panels& panels, int panel,
+                                                              int first_needed, bool keep_records) {
+  Slot slot;
+  slot.panel = panel;
+  slot.batch = std::make_unique<model::Batch<Real>>(model_.batch(panels.tokens(panel)));
+  forward(slot, first_needed, keep_records);
+  const Panel& at = panels.at(panel);
+  require(
+      std::all_of(slot.logits.begin(), slot.logits.end(), [](Real x) { return std::isfinite(x); }),
+      ExitCode::numerical,
+      "the model's output is not finite on samples {}-{} of {} (overflow in the forward pass) "
+      "use kernel.precision = \"fp64\" or check the weights",
+      at.first, at.first + at.samples - 1,
+      at.set == 0 ? "the training set" : panels.sets()[static_cast<std::size_t>(at.set)].name);
+  std::vector<Real> start;
+  for (const auto& cotangent : outputs_.cotangents) {
+    for (std::int64_t i = 0; i < at.samples; ++i)
+      start.insert(start.end(), cotangent.begin(), cotangent.end());
+  }
+  slot.cotangent = std::make_shared<Buffer<Real>>(backend_, std::span<const Real>(start));
+  return slot;
+}
+
+template <class Real>
+void TaskRunner<Real>::run(const Panels& panels, const Task& task, bool keep_records,
+                           WorkTimes& times, const Tick& tick, const Sink& sink) {
+  const auto [first_segment, end_segment] = segments_of(task.range);
+  const auto slot_of = [&](int panel) {
+    return static_cast<int>(std::lower_bound(task.panels.begin(), task.panels.end(), panel) -
+                            task.panels.begin());
+  };
+  std::vector<Slot> slots;
+  for (int panel : task.panels) {
+    Stopwatch watch(times.forward);
+    slots.push_back(start_panel(panels, panel, first_segment, keep_records));
+    tick(0);
+  }
   std::vector<Tile> tiles;
   for (const auto& unit : task.units) {
     const auto [p, q] = panels.of_tile(unit.set, unit.tile);
-    const auto slot_of = [&](int panel) {
-      return static_cast<int>(std::lower_bound(task.panels.begin(), task.panels.end(), panel) -
-                              task.panels.begin());
-    };
     Tile& tile = tiles.emplace_back();
     tile.pair = {slot_of(p), slot_of(q), p == q, nullptr};
     tile.rows = settings_.tile_rows(panels.at(p).samples);
     tile.columns = settings_.tile_rows(panels.at(q).samples);
-    const auto zeros = [&] {
-      Array<double, Real> a(backend_, tile.rows * tile.columns);
-      a.zero();
-      return a;
-    };
-    tile.total = zeros();
-    for (std::size_t g = 0; g < groups_.names.size(); ++g) tile.kept.push_back(zeros());
+    for (std::size_t g = 0; g < std::max<std::size_t>(1, groups_.names.size()); ++g) {
+      tile.parts.emplace_back(backend_, tile.rows * tile.columns);
+      tile.parts.back().zero();
+    }
   }
 
   for (int s = model_.segments() - 1; s >= first_segment && first_segment < end_segment; --s) {
@@ -275,29 +258,20 @@ std::vector<store::TileData> TaskRunner<Real>::run(const Panels& panels, const T
       slot.factors.clear();
       slot.states[static_cast<std::size_t>(s)] = {};
     }
-    tick();
+    tick(s >= end_segment ? 0.0
+                          : static_cast<double>(end_segment - s) / (end_segment - first_segment));
   }
 
-  std::vector<store::TileData> done;
   for (std::size_t t = 0; t < tiles.size(); ++t) {
     const Slot& p = slots[static_cast<std::size_t>(tiles[t].pair.p)];
     const Slot& q = slots[static_cast<std::size_t>(tiles[t].pair.q)];
-    done.push_back(finish(panels, p, q, tiles[t]));
+    store::TileData data = finish(panels, p, q, tiles[t]);
     const auto& unit = task.units[t];
-    if (!store::carries_outputs(panels.grid(unit.set, 1), unit)) continue;
-    // Functionals of f (sum, difference) are stored as such; otherwise f itself.
-    for (std::int64_t i = 0; i < panels.at(p.panel).samples; ++i) {
-      for (std::int64_t k = 0; k < outputs_.output_columns; ++k) {
-        double f = 0;
-        for (int c = 0; c < classes; ++c) {
-          f += outputs_.cotangents[static_cast<std::size_t>(k)][static_cast<std::size_t>(c)] *
-               static_cast<double>(p.logits[static_cast<std::size_t>(i * classes + c)]);
-        }
-        done.back().outputs.push_back(f);
-      }
+    if (store::carries_outputs(panels.grid(unit.set, 1), unit)) {
+      data.outputs = outputs_of(p, panels.at(p.panel).samples);
     }
+    sink(unit, data);
   }
-  return done;
 }
 
 template class TaskRunner<float>;

@@ -27,21 +27,29 @@ class TaskRunner {
              const jacobian::Settings& settings, const OutputMode& outputs, const Groups& groups,
              int ranges);
 
-  // The task's tiles, one a unit, in the file's row order. With `keep_records` every segment's
-  // record stays from the forward pass; else it is made again on the way back, for less memory and
-  // the same bits. `tick` is called between segments (it may throw to stop). Error(numerical) when
-  // an output or an entry is not finite.
-  std::vector<store::TileData> run(const Panels& panels, const Task& task, bool keep_records,
-                                   WorkTimes& times, const std::function<void()>& tick);
+  // `done`: the share of the task's contraction that is behind it. May throw to stop.
+  using Tick = std::function<void(double done)>;
+  using Sink = std::function<void(const store::Unit&, const store::TileData&)>;
+
+  // Makes the task's tiles and gives them to `sink` one by one, in the file's row order. With
+  // `keep_records` every segment's record stays from the forward pass; else it is made again on
+  // the way back, for less memory and the same bits. `tick` is called between segments.
+  // Error(numerical) when an output or an entry is not finite.
+  void run(const Panels& panels, const Task& task, bool keep_records, WorkTimes& times,
+           const Tick& tick, const Sink& sink);
 
  private:
   struct Slot;  // one panel in the task
   struct Tile;  // one tile being summed
+  Slot start_panel(const Panels& panels, int panel, int first_needed, bool keep_records);
   void forward(Slot& slot, int first_needed, bool keep_records);
   void backward(Slot& slot, int segment);
   void contract_segment(int segment, std::vector<Slot>& slots, std::vector<Tile>& tiles,
                         WorkTimes& times);
-  store::TileData finish(const Panels& panels, const Slot& p, const Slot& q, const Tile& tile);
+  std::vector<double> in_file_order(const Panels& panels, const Slot& p, const Slot& q,
+                                    const Tile& tile, const device::Array<double, Real>& part);
+  store::TileData finish(const Panels& panels, const Slot& p, const Slot& q, Tile& tile);
+  std::vector<double> outputs_of(const Slot& slot, std::int64_t samples) const;
   // Segments [first, last) of a range; ranges split the segments that have selected parameters.
   std::pair<int, int> segments_of(int range) const;
 

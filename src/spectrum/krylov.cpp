@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "base/error.hpp"
 #include "parallel/collectives.hpp"
@@ -160,8 +161,14 @@ Pairs krylov_schur(const BlockCyclicMatrix& a, std::int64_t count, double froben
   const auto n = static_cast<PetscInt>(a.rows()), wanted = static_cast<PetscInt>(count);
   Pairs pairs;
   pairs.method = "EPSKRYLOVSCHUR";
+  // Before PETSc: a rank that failed alone would leave the others in a collective call.
+  std::optional<Product> context;
+  parallel::collectively(comm, [&] {
+    pairs.vectors = BlockCyclicMatrix(a.grid(), n, wanted, a.block());
+    context.emplace(a, 1 / frobenius);  // of norm one, whatever the kernel's scale
+  });
+  Product& product = *context;
   const PetscScope scope(comm);
-  Product product(a, 1 / frobenius);  // of norm one, whatever the kernel's scale
   OwnedMat shell;
   OwnedEps eps;
   OwnedVec vector;
@@ -195,7 +202,6 @@ Pairs krylov_schur(const BlockCyclicMatrix& a, std::int64_t count, double froben
                     converged, wanted, name));
   }
 
-  pairs.vectors = BlockCyclicMatrix(a.grid(), n, wanted, a.block());
   const auto& map = pairs.vectors.distribution();
   check_petsc(MatCreateVecs(shell, &vector.object, nullptr), "MatCreateVecs");
   for (PetscInt k = 0; k < wanted; ++k) {

@@ -13,6 +13,7 @@
 #include "parallel/collectives.hpp"
 #include "spectrum/checks.hpp"
 #include "spectrum/kernel_sum.hpp"
+#include "spectrum/memory.hpp"
 #include "spectrum/projections.hpp"
 #include "spectrum/spectrum_file.hpp"
 
@@ -319,6 +320,7 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
   std::vector<NamedKernel> kernels;
   parallel::GridShape shape;
   std::string found, mark;
+  double needed = 0;
   collectively(world, [&] {
     kernel.emplace(kernel_path);
     for (const auto& [name, text] : options.kernels) {
@@ -330,10 +332,9 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
     const bool full =
         options.method == "full" || (options.method == "auto" && n <= auto_full_order);
     const bool vectors = projections || options.vectors != 0;
-    require_32bit(n, parallel::choose_block(n, shape), shape,
-                  !full     ? Work::leading
-                  : vectors ? Work::vectors
-                            : Work::values);
+    const Work work = !full ? Work::leading : vectors ? Work::vectors : Work::values;
+    require_32bit(n, parallel::choose_block(n, shape), shape, work);
+    needed = needed_bytes(n, parallel::choose_block(n, shape), shape, work, options.leading);
     if (world.rank() != 0) return;
     mark = fingerprint(options, *kernel, kernel_path);
     if (const auto stored = stored_result(spectrum_path, mark, projections)) found = stored->dump();
@@ -344,6 +345,7 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
     return json::parse(found);
   }
 
+  require_memory(world, shape, needed);
   const int idle = world.size() - shape.active();
   if (idle > 0) {
     log::warn(

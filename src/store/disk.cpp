@@ -89,6 +89,12 @@ void make_directory(const std::string& directory) {
           error ? error.message() : "a file has that name");
 }
 
+void require_writable(const std::string& directory) {
+  require(::access(directory.c_str(), W_OK | X_OK) == 0, ExitCode::io,
+          "cannot write into {} ({}) choose another run.directory, or change its permissions",
+          directory, std::strerror(errno));
+}
+
 bool file_exists(const std::string& path) {
   return ::access(path.c_str(), F_OK) == 0;
 }

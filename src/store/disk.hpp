@@ -11,6 +11,8 @@ namespace ntk::store {
 
 // Makes a directory with its parents; fails when something else has its name.
 void make_directory(const std::string& directory);
+// Says which setting to change when files cannot be made in the run's directory.
+void require_writable(const std::string& directory);
 
 bool file_exists(const std::string& path);
 void remove_file(const std::string& path);  // none there: fine

@@ -69,7 +69,12 @@ struct KernelWriter::Impl {
       done.emplace_back(static_cast<std::size_t>(journal_rows(spec.ranges) * set.grid.tile_count()),
                         all);
     if (state != State::complete) {
-      parallel::collectively(comm, [&] { file.emplace(comm, partial_path, spec); });
+      try {
+        parallel::collectively(comm, [&] { file.emplace(comm, partial_path, spec); });
+      } catch (...) {  // some rank failed: those that did not must not wait for it in closing
+        if (file) file->leak();
+        throw;
+      }
       if (state == State::resumed) verify();
     }
     written = done;
@@ -107,6 +112,7 @@ struct KernelWriter::Impl {
       check_layout(existing, partial_path, spec);
       return State::resumed;
     }
+    require_writable(directory);
     remove_file(undo_path);
     const std::string fresh = partial_path + ".new";
     remove_file(fresh);

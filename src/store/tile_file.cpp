@@ -17,15 +17,25 @@ std::uint64_t hash(const std::vector<T>& values) {
 }  // namespace
 
 TileFile::TileFile(MPI_Comm comm, const std::string& path, const KernelSpec& spec)
-    : spec_(spec), file_(h5::open_file(path, comm)), synced_(path) {
-  for (const auto& set : spec.sets) {
+    : spec_(spec), file_(h5::open_file(path, comm)) {
+  try {
+    synced_.emplace(path);
+    open_datasets();
+  } catch (...) {  // closing would wait for the other ranks
+    leak();
+    throw;
+  }
+}
+
+void TileFile::open_datasets() {
+  for (const auto& set : spec_.sets) {
     Set open;
-    for (int row = 0; row < journal_rows(spec.ranges); ++row) {
-      const bool final_row = spec.ranges == 1 || row == sum_row(spec_.ranges);
+    for (int row = 0; row < journal_rows(spec_.ranges); ++row) {
+      const bool final_row = spec_.ranges == 1 || row == sum_row(spec_.ranges);
       const std::string parent = final_row ? matrices_path(set.name) : partial_path(row, set.name);
       auto& matrices = open.rows.emplace_back();
-      for (std::size_t m = 0; m <= spec.groups.size(); ++m)
-        matrices.emplace_back(file_, matrix_path(parent, spec.groups, m), 2);
+      for (std::size_t m = 0; m <= spec_.groups.size(); ++m)
+        matrices.emplace_back(file_, matrix_path(parent, spec_.groups, m), 2);
     }
     const std::string journal = journal_path(set.name);
     open.outputs = h5::Dataset(file_, samples_path(set.name) + "/outputs", 2);

@@ -6,7 +6,7 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +21,7 @@ class TileFile {
   TileFile(MPI_Comm comm, const std::string& path, const KernelSpec& spec);
   void close();  // collective
   void leak();   // gives the file up without talking to the other ranks
-  void sync() const { synced_.sync(); }
+  void sync() const { synced_->sync(); }
 
   // Writes one matrix of a tile, row-major, into a range's matrices or (`row` = sum_row or a single
   // range) the final ones. Returns the XXH3 of the bytes stored.
@@ -49,6 +49,7 @@ class TileFile {
     std::vector<std::vector<h5::Dataset>> rows;  // [journal row][matrix]
     h5::Dataset outputs, state, checksum, outputs_checksum;
   };
+  void open_datasets();
   const h5::Dataset& matrix_of(int set, int row, std::size_t matrix) const;
   std::uint64_t checksum_of(int set, std::int64_t tile, int row, std::size_t matrix) const;
   Rectangle outputs_box(int set, std::int64_t tile) const;
@@ -56,7 +57,7 @@ class TileFile {
   const KernelSpec& spec_;
   h5::Handle file_;
   std::vector<Set> sets_;
-  SyncedFile synced_;
+  std::optional<SyncedFile> synced_;
 };
 
 }  // namespace ntk::store

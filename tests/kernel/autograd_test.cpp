@@ -75,9 +75,8 @@ Result compute(const test::Fixture& fixture, const Options& options) {
     }
     for (int p = 0; p < panels.first_of(set + 1); ++p) task.panels.push_back(p);
     WorkTimes times;
-    const auto made = runner.run(panels, task, options.keep, times, [] {});
-    for (std::size_t t = 0; t < made.size(); ++t) {
-      const auto [i, j] = grid.panels_of(task.units[t].tile);
+    const auto collect = [&](const store::Unit& unit, const store::TileData& made) {
+      const auto [i, j] = grid.panels_of(unit.tile);
       const std::int64_t r0 = grid.row_starts[static_cast<std::size_t>(i)];
       const std::int64_t rows = grid.row_starts[static_cast<std::size_t>(i) + 1] - r0;
       const std::int64_t c0 = grid.column_starts[static_cast<std::size_t>(j)];
@@ -92,13 +91,15 @@ Result compute(const test::Fixture& fixture, const Options& options) {
           }
         }
       };
-      put(made[t].total, result.total);
+      put(made.total, result.total);
       for (std::size_t g = 0; g < groups.names.size(); ++g) {
-        put(made[t].groups[g], result.groups[groups.names[g]]);
+        put(made.groups[g], result.groups[groups.names[g]]);
       }
       const std::int64_t first = r0 / mode.rows_per_sample * mode.output_columns;
-      std::copy(made[t].outputs.begin(), made[t].outputs.end(), result.f.begin() + first);
-    }
+      std::copy(made.outputs.begin(), made.outputs.end(), result.f.begin() + first);
+    };
+    runner.run(
+        panels, task, options.keep, times, [](double) {}, collect);
   }
   return result;
 }

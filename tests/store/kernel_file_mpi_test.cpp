@@ -92,6 +92,25 @@ TEST_F(KernelFileMpi, GoesOnWithOtherRankCounts) {
   }
 }
 
+// The last rank fails while it opens the file: all ranks learn of it, none waits for another.
+TEST_F(KernelFileMpi, RankThatCannotOpenTheFileStopsAll) {
+  int ranks = 1;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  const Scratch scratch(MPI_COMM_WORLD);
+  Shape shape;
+  { KernelWriter made(MPI_COMM_WORLD, scratch.path(), spec_of(shape)); }
+  if (ranks > 1 && rank_ == ranks - 1) shape.groups.back() = "one that the file does not have";
+  const KernelSpec spec = spec_of(shape);
+  bool failed = false;
+  try {
+    KernelWriter writer(MPI_COMM_WORLD, scratch.path(), spec);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::io) << error.what();
+    failed = true;
+  }
+  EXPECT_EQ(failed, ranks > 1);
+}
+
 // A flipped byte in a tile, a group, the outputs or a journal is found by whichever rank looks.
 TEST_F(KernelFileMpi, DamagedTilesAreMadeAnew) {
   for (const int ranges : {1, 3}) {
