@@ -6,8 +6,8 @@ Usage, in an environment with torch, transformers, safetensors and h5py, on an i
         --ntk build/release/ntk            (or --only-peers)
 
 Same samples, same drawn head (C = 2, CLS pooling), same parameters for all: the weights of the
-encoder's linear maps and of the head; no embeddings, biases, norms. fp32, two threads (or two
-ranks of one thread). Every measurement runs in a process of its own, warmed up, and measures the
+encoder's linear maps and of the head; no embeddings, biases, norms. fp32, two threads each
+(--ranks 2: ntk on two ranks of one thread). Every measurement runs in a process of its own, warmed up, and measures the
 GEMM rate of its own BLAS first. README.md beside this script says what each rival does.
 """
 
@@ -253,7 +253,7 @@ def run_ntk(samples, arguments, head_file, directory):
     job.write_text(
         f"""[run]
 directory = {toml(str(run))}
-threads = 1
+threads = {arguments.threads // arguments.ranks}
 [model]
 path = {toml(str(arguments.model))}
 head = {toml(str(head_file))}
@@ -271,11 +271,11 @@ groups = "none"
 tile_samples = {arguments.tile_samples or max(1, len(samples) // 2)}
 """
     )
-    command = ["mpirun", "-n", str(arguments.threads), "--bind-to", "none", "--oversubscribe",
+    command = ["mpirun", "-n", str(arguments.ranks), "--bind-to", "none", "--oversubscribe",
                str(arguments.ntk.resolve()), "kernel", str(job)]
     for setting in arguments.set:
         command += ["--set", setting]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = dict(os.environ)
     if os.geteuid() == 0:
         environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     seconds = []
@@ -327,7 +327,8 @@ def parse_arguments():
     parser.add_argument("--inputs", nargs="+", default=["snippets", f"{LENGTH} tokens"])
     parser.add_argument("--batches", type=int, nargs="+", default=[16, 32, 64])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2, help="also the ranks of ntk")
+    parser.add_argument("--threads", type=int, default=2, help="of each rival, and of ntk in all")
+    parser.add_argument("--ranks", type=int, default=1, help="of ntk, which share the threads")
     parser.add_argument("--tile-samples", type=int, default=0, help="of ntk; 0 = half of N")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                         help="further job settings for ntk")
