@@ -131,9 +131,13 @@ class Encoder final : public Family<Real> {
     const Value asked = last && choices_.pooling != Pooling::mean
                             ? ops::select(tape, x, batch.pooled_rows, batch.pooled)
                             : x;
+    // One after the other: as arguments they would be recorded in an order that the compiler picks,
+    // and the order of the record decides bits.
+    const Value q = linear(asked, query, d);
+    const Value k = linear(x, key, d);
+    const Value v = linear(x, value, d);
     const Value mixed =
-        ops::attention(tape, linear(asked, query, d), linear(x, key, d), linear(x, value, d),
-                       static_cast<int>(config_.num_attention_heads));
+        ops::attention(tape, q, k, v, static_cast<int>(config_.num_attention_heads));
     const Value a = norm(ops::add(tape, linear(mixed, attention_out, d), asked), attention_gamma);
     const Value inner =
         ops::activation(tape, linear(a, up, config_.intermediate_size), config_.hidden_act);
