@@ -71,6 +71,14 @@ class Lister {
     tensor(name + ".weight", {outputs, inputs}, part, given ? source + ".weight" : "");
     tensor(name + ".bias", {outputs}, part, given ? source + ".bias" : "");
   }
+  // weight and bias of a layer norm. Checkpoints converted from TensorFlow (bert-base-uncased among
+  // them) still call these gamma and beta; patterns match the names in use today all the same.
+  void norm(const std::string& name, std::int64_t width, const std::string& part) {
+    for (const auto& [now, once] : {std::pair{".weight", ".gamma"}, {".bias", ".beta"}}) {
+      const bool old = !from_.has(name + now) && from_.has(name + once);
+      tensor(name + now, {width}, part, name + (old ? once : now));
+    }
+  }
 
  private:
   void check(const std::string& name, const std::vector<std::int64_t>& shape) const {
@@ -173,6 +181,9 @@ Architecture encoder_architecture(const ModelConfig& config, const Checkpoint& c
                         const std::string& part) {
     list.tensor(prefix + name, std::move(shape), part, prefix + name);
   };
+  const auto norm = [&](const std::string& name, const std::string& part) {
+    list.norm(prefix + name, d, part);
+  };
   const auto same_linear = [&](const std::string& name, std::int64_t out, std::int64_t in,
                                const std::string& part) {
     list.linear(prefix + name, out, in, part, prefix + name);
@@ -181,8 +192,7 @@ Architecture encoder_architecture(const ModelConfig& config, const Checkpoint& c
   same("embeddings.word_embeddings.weight", {config.vocab_size, d}, "embeddings");
   same("embeddings.position_embeddings.weight", {config.max_position_embeddings, d}, "embeddings");
   same("embeddings.token_type_embeddings.weight", {config.type_vocab_size, d}, "embeddings");
-  same("embeddings.LayerNorm.weight", {d}, "embeddings");
-  same("embeddings.LayerNorm.bias", {d}, "embeddings");
+  norm("embeddings.LayerNorm", "embeddings");
   for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) {
     const std::string layer = fmt::format("layer.{}", i), in = fmt::format("encoder.layer.{}.", i);
     list.segment(layer);
@@ -193,12 +203,10 @@ Architecture encoder_architecture(const ModelConfig& config, const Checkpoint& c
     }
     list.pooled = one_token;
     same_linear(in + "attention.output.dense", d, d, layer + ".attention");
-    same(in + "attention.output.LayerNorm.weight", {d}, layer + ".norms");
-    same(in + "attention.output.LayerNorm.bias", {d}, layer + ".norms");
+    norm(in + "attention.output.LayerNorm", layer + ".norms");
     same_linear(in + "intermediate.dense", inner, d, layer + ".mlp");
     same_linear(in + "output.dense", d, inner, layer + ".mlp");
-    same(in + "output.LayerNorm.weight", {d}, layer + ".norms");
-    same(in + "output.LayerNorm.bias", {d}, layer + ".norms");
+    norm(in + "output.LayerNorm", layer + ".norms");
   }
   list.pooled = true;
   a.outputs = choices.outputs;
