@@ -59,6 +59,9 @@ void read_labels(const Hdf5Input& file, DataFile& data) {
   require(data.target_sets >= 1, ExitCode::input, "target of {} has no column (no label set) {}",
           data.path, remedy);
   if (!data.has_tokens) data.rows = shape[0];
+  // Shapes, not counts: in a hostile file rows times sets need not fit into 64 bits.
+  require(shape[0] == data.rows, ExitCode::input, "target of {} has {} rows ({} were due) {}",
+          data.path, shape[0], data.rows, remedy);
 }
 
 void read_columns(const Hdf5Input& file, DataFile& data) {
@@ -141,14 +144,6 @@ void check_values(const DataFile& data, const char* name, const std::vector<doub
   }
 }
 
-void check_target(const DataFile& data) {
-  const auto due = data.rows * data.target_sets;
-  require(static_cast<std::int64_t>(data.target.size()) == due, ExitCode::input,
-          "target of {} has {} rows ({} were due) {}", data.path,
-          static_cast<std::int64_t>(data.target.size()) / data.target_sets, data.rows, remedy);
-  check_values(data, "target", data.target, data.target_sets, false);
-}
-
 }  // namespace
 
 std::vector<std::int64_t> DataFile::lengths() const {
@@ -171,7 +166,7 @@ DataFile read_data(const std::string& path, Tokens tokens) {
   check_source_rows(data);
   if (data.has_tokens) check_tokens(data);
   if (data.target_sets > 0) {
-    check_target(data);
+    check_values(data, "target", data.target, data.target_sets, false);
   } else {
     check_classes(data);
   }
