@@ -176,8 +176,7 @@ DataFile read_data(const std::string& path, Tokens tokens) {
   return data;
 }
 
-std::vector<std::int64_t> check_against_model(const DataFile& data, std::int64_t vocab_size,
-                                              std::int64_t type_vocab_size, std::int64_t max_tokens,
+std::vector<std::int64_t> check_against_model(const DataFile& data, const ModelLimits& model,
                                               const std::string& overlong) {
   ensure(data.has_tokens && (overlong == "refuse" || overlong == "drop"),
          "data without tokens, or overlong = {}", overlong);
@@ -189,26 +188,34 @@ std::vector<std::int64_t> check_against_model(const DataFile& data, std::int64_t
          "{} has the {} {} (the model's {} is {}) make the file with this model's own tokenizer",
          row_text(data, row_of(data, bad - ids.begin())), name, *bad, key, limit);
   };
-  refuse_beyond(data.tokens, vocab_size, "token", "vocab_size");
-  refuse_beyond(data.token_type, type_vocab_size, "token type", "type_vocab_size");
+  refuse_beyond(data.tokens, model.vocab_size, "token", "vocab_size");
+  refuse_beyond(data.token_type, model.type_vocab_size, "token type", "type_vocab_size");
+  for (std::int64_t row = 0; row < data.rows; ++row) {
+    const auto end = static_cast<std::size_t>(data.offsets[static_cast<std::size_t>(row) + 1]);
+    if (data.tokens[end - 1] != model.pad_token_id) continue;
+    fail(ExitCode::input,
+         "{} ends with padding (pad_token_id = {} would be computed like any other token) make the "
+         "file again without padding, as jobs/prepare_data.py does",
+         row_text(data, row), model.pad_token_id);
+  }
 
   std::vector<std::int64_t> kept;
   for (std::int64_t row = 0; row < data.rows; ++row) {
-    const bool fits = data.length(row) <= max_tokens;
+    const bool fits = data.length(row) <= model.max_tokens;
     require(fits || overlong == "drop", ExitCode::input,
             "{} has {} tokens (the model has positions for {}) make the file again with "
             "--max-tokens {}, or set data.overlong = \"drop\"",
-            row_text(data, row), data.length(row), max_tokens, max_tokens);
+            row_text(data, row), data.length(row), model.max_tokens, model.max_tokens);
     if (fits) kept.push_back(row);
   }
   require(!kept.empty(), ExitCode::input,
           "no sample of {} is left (all are longer than the model's {} positions) make the file "
           "again with --max-tokens {}",
-          data.path, max_tokens, max_tokens);
+          data.path, model.max_tokens, model.max_tokens);
   const auto dropped = data.rows - static_cast<std::int64_t>(kept.size());
   if (dropped > 0) {
     log::warn("{} of {} samples of {} are dropped: longer than the model's {} positions", dropped,
-              data.rows, data.path, max_tokens);
+              data.rows, data.path, model.max_tokens);
   }
   return kept;
 }

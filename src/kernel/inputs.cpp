@@ -128,8 +128,10 @@ KernelInputs read_kernel_inputs(const Job& job) {
             "data with the same classes",
             paths[s], file.outputs(), paths[0], model.architecture.outputs);
     const auto usable =
-        data::check_against_model(file, model.config.vocab_size, model.config.type_vocab_size,
-                                  model.config.max_tokens(), job.data.overlong);
+        data::check_against_model(file,
+                                  {model.config.vocab_size, model.config.type_vocab_size,
+                                   model.config.max_tokens(), model.config.pad_token_id},
+                                  job.data.overlong);
     const std::int64_t wanted = s == 0 ? job.data.samples : job.data.evaluate_samples;
     const auto available = static_cast<std::int64_t>(usable.size());
     if (wanted > available) {

@@ -356,7 +356,7 @@ TEST_F(Data, AgainstTheModel) {
   const DataFile data = read(good_steps());
   const auto check = [&](std::int64_t vocab, std::int64_t types, std::int64_t longest,
                          const char* overlong) {
-    return check_against_model(data, vocab, types, longest, overlong);
+    return check_against_model(data, {vocab, types, longest, 0}, overlong);
   };
   const auto error_for = [&](auto... arguments) {
     return test::error_of(ExitCode::input, [&] { check(arguments...); });
@@ -373,6 +373,20 @@ TEST_F(Data, AgainstTheModel) {
                     HasSubstr("vocab_size is 9")));
   EXPECT_THAT(error_for(10, 1, 3, "refuse"),
               AllOf(HasSubstr("row 0 (source_row 30)"), HasSubstr("token type 1")));
+}
+
+TEST_F(Data, PaddedSamplesAreRefused) {
+  const DataFile data = read(good_steps());  // 5 6 | 7 8 9 | 4
+  const auto error_for = [&](std::int64_t pad_token_id, const char* overlong) {
+    const ModelLimits model{10, 2, 3, pad_token_id};
+    return test::error_of(ExitCode::input, [&] { check_against_model(data, model, overlong); });
+  };
+  for (const std::int64_t inside : {5, 7, 8}) EXPECT_EQ(error_for(inside, "refuse"), "no error");
+  for (const char* overlong : {"refuse", "drop"}) {
+    EXPECT_THAT(error_for(9, overlong),
+                AllOf(HasSubstr("row 1 (source_row 10)"), HasSubstr("pad_token_id = 9"),
+                      HasSubstr("without padding")));
+  }
 }
 
 }  // namespace
