@@ -27,7 +27,7 @@ class CpuBackend final : public Backend<Real> {
             std::int64_t ldc) override;
 
   void add_bias(std::int64_t rows, std::int64_t width, const Real* bias, Real* x) override;
-  void add(std::int64_t count, std::int64_t period, const Real* x, Real* y) override;
+  void add(std::int64_t count, const Real* x, Real* y) override;
   void gather(std::int64_t rows, std::int64_t width, const std::int32_t* ids, const Real* table,
               bool accumulate, Real* y) override;
   void scatter_add(int copies, std::int64_t rows, std::int64_t out_rows, std::int64_t width,
