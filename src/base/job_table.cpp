@@ -76,6 +76,8 @@ JobKey parameters_key() {
     }
     const toml::table* table = value.as_table();
     if (table == nullptr) return "is neither a table nor a preset";
+    // Who names what to include gets just that, without the default's exclusions.
+    if (table->contains("include")) job.model.exclude.clear();
     for (const auto& [part, patterns] : *table) {
       const bool include = part.str() == "include";
       if (!include && part.str() != "exclude") {

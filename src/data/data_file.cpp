@@ -59,6 +59,9 @@ void read_labels(const Hdf5Input& file, DataFile& data) {
   require(data.target_sets >= 1, ExitCode::input, "target of {} has no column (no label set) {}",
           data.path, remedy);
   if (!data.has_tokens) data.rows = shape[0];
+  // Shapes, not counts: in a hostile file rows times sets need not fit into 64 bits.
+  require(shape[0] == data.rows, ExitCode::input, "target of {} has {} rows ({} were due) {}",
+          data.path, shape[0], data.rows, remedy);
 }
 
 void read_columns(const Hdf5Input& file, DataFile& data) {
@@ -141,14 +144,6 @@ void check_values(const DataFile& data, const char* name, const std::vector<doub
   }
 }
 
-void check_target(const DataFile& data) {
-  const auto due = data.rows * data.target_sets;
-  require(static_cast<std::int64_t>(data.target.size()) == due, ExitCode::input,
-          "target of {} has {} rows ({} were due) {}", data.path,
-          static_cast<std::int64_t>(data.target.size()) / data.target_sets, data.rows, remedy);
-  check_values(data, "target", data.target, data.target_sets, false);
-}
-
 }  // namespace
 
 std::vector<std::int64_t> DataFile::lengths() const {
@@ -171,7 +166,7 @@ DataFile read_data(const std::string& path, Tokens tokens) {
   check_source_rows(data);
   if (data.has_tokens) check_tokens(data);
   if (data.target_sets > 0) {
-    check_target(data);
+    check_values(data, "target", data.target, data.target_sets, false);
   } else {
     check_classes(data);
   }
@@ -181,8 +176,7 @@ DataFile read_data(const std::string& path, Tokens tokens) {
   return data;
 }
 
-std::vector<std::int64_t> check_against_model(const DataFile& data, std::int64_t vocab_size,
-                                              std::int64_t type_vocab_size, std::int64_t max_tokens,
+std::vector<std::int64_t> check_against_model(const DataFile& data, const ModelLimits& model,
                                               const std::string& overlong) {
   ensure(data.has_tokens && (overlong == "refuse" || overlong == "drop"),
          "data without tokens, or overlong = {}", overlong);
@@ -194,26 +188,34 @@ std::vector<std::int64_t> check_against_model(const DataFile& data, std::int64_t
          "{} has the {} {} (the model's {} is {}) make the file with this model's own tokenizer",
          row_text(data, row_of(data, bad - ids.begin())), name, *bad, key, limit);
   };
-  refuse_beyond(data.tokens, vocab_size, "token", "vocab_size");
-  refuse_beyond(data.token_type, type_vocab_size, "token type", "type_vocab_size");
+  refuse_beyond(data.tokens, model.vocab_size, "token", "vocab_size");
+  refuse_beyond(data.token_type, model.type_vocab_size, "token type", "type_vocab_size");
+  for (std::int64_t row = 0; row < data.rows; ++row) {
+    const auto end = static_cast<std::size_t>(data.offsets[static_cast<std::size_t>(row) + 1]);
+    if (data.tokens[end - 1] != model.pad_token_id) continue;
+    fail(ExitCode::input,
+         "{} ends with padding (pad_token_id = {} would be computed like any other token) make the "
+         "file again without padding, as jobs/prepare_data.py does",
+         row_text(data, row), model.pad_token_id);
+  }
 
   std::vector<std::int64_t> kept;
   for (std::int64_t row = 0; row < data.rows; ++row) {
-    const bool fits = data.length(row) <= max_tokens;
+    const bool fits = data.length(row) <= model.max_tokens;
     require(fits || overlong == "drop", ExitCode::input,
             "{} has {} tokens (the model has positions for {}) make the file again with "
             "--max-tokens {}, or set data.overlong = \"drop\"",
-            row_text(data, row), data.length(row), max_tokens, max_tokens);
+            row_text(data, row), data.length(row), model.max_tokens, model.max_tokens);
     if (fits) kept.push_back(row);
   }
   require(!kept.empty(), ExitCode::input,
           "no sample of {} is left (all are longer than the model's {} positions) make the file "
           "again with --max-tokens {}",
-          data.path, max_tokens, max_tokens);
+          data.path, model.max_tokens, model.max_tokens);
   const auto dropped = data.rows - static_cast<std::int64_t>(kept.size());
   if (dropped > 0) {
     log::warn("{} of {} samples of {} are dropped: longer than the model's {} positions", dropped,
-              data.rows, data.path, max_tokens);
+              data.rows, data.path, model.max_tokens);
   }
   return kept;
 }

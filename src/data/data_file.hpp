@@ -53,11 +53,18 @@ enum class Tokens { required, optional };
 // token, a label outside the classes, a value that is not finite, a source row twice.
 DataFile read_data(const std::string& path, Tokens tokens = Tokens::required);
 
+// What a model can take.
+struct ModelLimits {
+  std::int64_t vocab_size = 0, type_vocab_size = 0;
+  std::int64_t max_tokens = 0;
+  std::int64_t pad_token_id = 0;
+};
+
 // The rows that the model can run, in file order. Samples of more than `max_tokens` tokens are an
 // error when `overlong` is "refuse", left out and said when it is "drop". Throws Error(input) for
-// token ids at or beyond `vocab_size`, token types at or beyond `type_vocab_size`, no row left.
-std::vector<std::int64_t> check_against_model(const DataFile& data, std::int64_t vocab_size,
-                                              std::int64_t type_vocab_size, std::int64_t max_tokens,
+// token ids at or beyond `vocab_size`, token types at or beyond `type_vocab_size`, padding at the
+// end of a sample, no row left.
+std::vector<std::int64_t> check_against_model(const DataFile& data, const ModelLimits& model,
                                               const std::string& overlong);
 
 }  // namespace ntk::data

@@ -91,6 +91,34 @@ bool read_texts(hid_t attribute, std::size_t count, std::vector<std::string>& te
   return true;
 }
 
+// How many chunks cover a dataset.
+std::uint64_t chunks_due(hid_t set, hid_t layout) {
+  const Handle space(H5Dget_space(set), H5Sclose);
+  hsize_t sizes[H5S_MAX_RANK], chunk[H5S_MAX_RANK];
+  const int rank = H5Sget_simple_extent_dims(space.id(), sizes, nullptr);
+  if (H5Pget_chunk(layout, H5S_MAX_RANK, chunk) != rank) return 0;
+  std::uint64_t due = 1;
+  for (int d = 0; d < rank; ++d) due *= sizes[d] / chunk[d] + (sizes[d] % chunk[d] != 0 ? 1 : 0);
+  return due;
+}
+
+// Whether the file stores all elements of a dataset. HDF5 makes up what was never written (fill
+// values), so that a small file could make us allocate and fill any amount of memory.
+bool holds(hid_t set, std::uint64_t elements, std::size_t element_bytes, std::uint64_t file_bytes) {
+  if (elements == 0) return true;
+  std::uint64_t bytes = 0;
+  const std::uint64_t stored = H5Dget_storage_size(set);
+  if (__builtin_mul_overflow(elements, element_bytes, &bytes) || stored > file_bytes) return false;
+  const Handle layout(H5Dget_create_plist(set), H5Pclose);
+  if (H5Pget_external_count(layout.id()) != 0) return false;  // in other files
+  if (H5Pget_nfilters(layout.id()) == 0) return bytes <= stored;
+  // Deflate, the strongest filter in use, packs at most 1032 : 1.
+  hsize_t chunks = 0;
+  const Handle space(H5Dget_space(set), H5Sclose);
+  return bytes / 1100 <= stored && H5Dget_num_chunks(set, space.id(), &chunks) >= 0 &&
+         chunks == chunks_due(set, layout.id());
+}
+
 }  // namespace
 
 QuietErrors::QuietErrors() {
@@ -127,16 +155,13 @@ std::vector<T> Hdf5Input::read(const std::string& dataset, int rank,
   std::vector<hsize_t> sizes(static_cast<std::size_t>(rank));
   H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr);
 
-  // Deflate, the strongest filter in use, packs at most 1032 : 1. A file that claims more would
-  // make us allocate what it does not hold.
-  std::uint64_t bytes = sizeof(T);
-  for (const hsize_t size : sizes) {
-    const bool overflow = __builtin_mul_overflow(bytes, size, &bytes);
-    if (overflow || bytes / 1100 > file_bytes_) {
-      fail_file(path_, problem, "it claims more elements than the file can hold");
-    }
+  std::uint64_t count = 1;
+  bool held = true;
+  for (const hsize_t size : sizes) held = held && !__builtin_mul_overflow(count, size, &count);
+  if (!held || !holds(set.id(), count, H5Tget_size(type.id()), file_bytes_)) {
+    fail_file(path_, problem, "it claims more elements than the file holds");
   }
-  std::vector<T> values(bytes / sizeof(T));
+  std::vector<T> values(count);
   if (H5Dread(set.id(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
     fail_file(path_, problem, reason());
   }

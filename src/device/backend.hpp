@@ -55,8 +55,8 @@ class Backend {
   // --- rows -------------------------------------------------------------------------------------
   // x (rows x width) += bias (width).
   virtual void add_bias(std::int64_t rows, std::int64_t width, const Real* bias, Real* x) = 0;
-  // y += x, entry by entry; x is repeated: y[i] += x[i % period].
-  virtual void add(std::int64_t count, std::int64_t period, const Real* x, Real* y) = 0;
+  // y += x, entry by entry.
+  virtual void add(std::int64_t count, const Real* x, Real* y) = 0;
   // y (rows x width) = table[ids[row]] or += .
   virtual void gather(std::int64_t rows, std::int64_t width, const std::int32_t* ids,
                       const Real* table, bool accumulate, Real* y) = 0;
@@ -68,8 +68,9 @@ class Backend {
   virtual void mean_pool_backward(RaggedView s, int copies, std::int64_t width, const Real* dy,
                                   Real* dx) = 0;
 
-  // --- layer norm: y = gamma * (x - mean) / sqrt(var + eps) + beta
-  // -------------------------------- `statistics` (rows x 2): mean and 1 / sqrt(var + eps).
+  // --- layer norm -------------------------------------------------------------------------------
+  // y = gamma * (x - mean) / sqrt(var + eps) + beta; `statistics` (rows x 2): mean and
+  // 1 / sqrt(var + eps).
   virtual void layer_norm(std::int64_t rows, std::int64_t width, Real eps, const Real* x,
                           const Real* gamma, const Real* beta, Real* y, Real* statistics) = 0;
   virtual void layer_norm_backward(std::int64_t rows, int copies, std::int64_t width, const Real* x,
@@ -86,8 +87,8 @@ class Backend {
   virtual void activation_backward(Activation kind, std::int64_t count, std::int64_t period,
                                    const Real* x, const Real* y, const Real* dy, Real* dx) = 0;
 
-  // --- softmax attention over each sample, `heads` heads side by side in a row
-  // ---------------------
+  // --- attention --------------------------------------------------------------------------------
+  // Softmax attention over each sample, `heads` heads side by side in a row.
   virtual void attention(RaggedView q_rows, RaggedView k_rows, int heads, std::int64_t width,
                          const Real* q, const Real* k, const Real* v, Real* y) = 0;
   virtual void attention_backward(RaggedView q_rows, RaggedView k_rows, int heads,
@@ -97,10 +98,9 @@ class Backend {
                                  std::int64_t width, const Real* q, const Real* k, const Real* v,
                                  const Real* dq, const Real* dk, const Real* dv, Real* dy) = 0;
 
-  // --- gradients of parameters
-  // -------------------------------------------------------------------- Columns [first, first +
-  // count) x inputs of the gradients of a linear site, one row a kernel row (copy * samples +
-  // sample): j[row, (o - first) * inputs + i] = sum_t G[t, o] A[t, i].
+  // --- gradients of parameters ------------------------------------------------------------------
+  // Columns [first, first + count) x inputs of the gradients of a linear site, one row a kernel row
+  // (copy * samples + sample): j[row, (o - first) * inputs + i] = sum_t G[t, o] A[t, i].
   virtual void form(const FactorView<Real>& f, int copies, std::int64_t inputs,
                     std::int64_t outputs, std::int64_t first, std::int64_t count, Real* j,
                     std::int64_t ldj) = 0;

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/sha256.hpp"
+#include "base/text.hpp"
 #include "data/data_file.hpp"
 #include "data/draw.hpp"
 #include "device/cpu/blas_core.hpp"
@@ -29,6 +30,31 @@ model::Pooling pooling_of(const Job& job, bool own_head) {
   return model::Pooling::cls;  // also the default of the families there are
 }
 
+// Labels are numbers: the checkpoint's outputs and the file's classes go together by position.
+void warn_of_other_classes(const model::ModelConfig& config, const data::DataFile& train) {
+  if (config.labels.empty() || train.classes.empty() || config.labels == train.classes) return;
+  log::warn(
+      "the model's outputs are {} and the classes of {} are {} (they go together in this order) "
+      "make sure that they mean the same",
+      printable(join(config.labels)), train.path, printable(join(train.classes)));
+}
+
+// Of all in config.json that decides the arithmetic, defaults included: the weights leave it open.
+std::string config_sha256(const model::ModelConfig& c, const model::Architecture& a) {
+  const nlohmann::json resolved = {{"model_type", c.model_type},
+                                   {"hidden_size", c.hidden_size},
+                                   {"num_hidden_layers", c.num_hidden_layers},
+                                   {"num_attention_heads", c.num_attention_heads},
+                                   {"intermediate_size", c.intermediate_size},
+                                   {"max_position_embeddings", c.max_position_embeddings},
+                                   {"first_position", a.first_position},
+                                   {"type_vocab_size", c.type_vocab_size},
+                                   {"vocab_size", c.vocab_size},
+                                   {"layer_norm_eps", c.layer_norm_eps},
+                                   {"hidden_act", static_cast<int>(c.hidden_act)}};
+  return sha256_text(resolved.dump());
+}
+
 model::ModelDescription read_model(const Job& job, const data::DataFile& train) {
   model::ModelDescription d;
   d.path = job.model.path;
@@ -40,10 +66,10 @@ model::ModelDescription read_model(const Job& job, const data::DataFile& train) 
           ".safetensors file");
   d.choices.own_head = head == "checkpoint";
   d.choices.pooling = pooling_of(job, d.choices.own_head);
-  if (!d.choices.own_head) {
-    d.head = head == "random" ? model::random_head(train.outputs(), d.config.hidden_size,
-                                                   job.model.head_std, job.model.head_seed)
-                              : model::read_head(head, d.config.hidden_size);
+  if (head == "random") {
+    d.choices.outputs = train.outputs();
+  } else if (!d.choices.own_head) {
+    d.head = model::read_head(head, d.config.hidden_size);
     d.choices.outputs = d.head.outputs;
   }
   d.architecture = model::make_architecture(d.config, *d.checkpoint, d.choices);
@@ -51,8 +77,13 @@ model::ModelDescription read_model(const Job& job, const data::DataFile& train) 
           "the head has {} outputs and {} has {} (classes, or 1 for real targets) give a head for "
           "these labels",
           d.architecture.outputs, train.path, train.outputs());
+  if (d.choices.own_head) warn_of_other_classes(d.config, train);
   model::select_parameters(d.architecture, job.model.include, job.model.exclude,
                            !job.model.parameters_preset.empty());
+  if (head == "random") {  // its size is config.json's word, which the architecture has checked
+    d.head = model::random_head(train.outputs(), d.config.hidden_size, job.model.head_std,
+                                job.model.head_seed);
+  }
   if (d.choices.own_head) {  // kept beside the kernel like any other head
     const auto& parameters = d.architecture.parameters;
     d.head = {d.architecture.outputs,
@@ -128,8 +159,10 @@ KernelInputs read_kernel_inputs(const Job& job) {
             "data with the same classes",
             paths[s], file.outputs(), paths[0], model.architecture.outputs);
     const auto usable =
-        data::check_against_model(file, model.config.vocab_size, model.config.type_vocab_size,
-                                  model.config.max_tokens(), job.data.overlong);
+        data::check_against_model(file,
+                                  {model.config.vocab_size, model.config.type_vocab_size,
+                                   model.config.max_tokens(), model.config.pad_token_id},
+                                  job.data.overlong);
     const std::int64_t wanted = s == 0 ? job.data.samples : job.data.evaluate_samples;
     const auto available = static_cast<std::int64_t>(usable.size());
     if (wanted > available) {
@@ -145,7 +178,7 @@ KernelInputs read_kernel_inputs(const Job& job) {
     const std::string name = s == 0 ? "" : std::filesystem::path(paths[s]).stem().string();
     sets.push_back(samples_of(name, file, rows));
     tables.push_back(table_of(file, rows));
-    hashes[s == 0 ? "train" : name] = file.sha256;
+    hashes[name] = file.sha256;  // the training set's name is empty, which no other set's can be
   }
   const OutputMode outputs = make_output_mode(job.kernel.outputs, model.architecture.outputs);
   jacobian::Settings settings;
@@ -172,6 +205,7 @@ nlohmann::json kernel_identity(const Job& job, const KernelInputs& inputs,
   }
   const auto& s = inputs.settings;
   return {{"weights.sha256", weights_sha256},
+          {"config.sha256", config_sha256(inputs.model.config, inputs.model.architecture)},
           {"head.sha256", sha256_text(head_bytes)},
           {"data.sha256", inputs.data_sha256.dump()},
           {"parameters.sha256", sha256_text(selected)},

@@ -53,6 +53,13 @@ Checkpoint::Checkpoint(const std::string& directory) : directory_(directory) {
     }
     return;
   }
+  for (const char* other : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
+    require(fs::exists(path_of(single_file), error) || !fs::exists(path_of(other), error),
+            ExitCode::input,
+            "no file {} ({} beside it is a pickle, which can run code when it is read) load the "
+            "model with transformers and convert it to safetensors with save_pretrained(...)",
+            path_of(single_file), other);
+  }
   const SafetensorsFile& file = files_.try_emplace(single_file, path_of(single_file)).first->second;
   for (const auto& [tensor, info] : file.tensors()) file_of_.emplace(tensor, single_file);
 }

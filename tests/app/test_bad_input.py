@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 import support
-from support import HIDDEN, POSITIONS, VOCABULARY
+from support import FIXTURES, HIDDEN, POSITIONS, VOCABULARY
 
 USAGE, INPUT, NUMERICAL, IO, RESOURCES = 2, 3, 4, 5, 6
 STATUS = {
@@ -23,6 +23,14 @@ STATUS = {
 }
 RANKS = (0, 4)  # 0: alone, without mpirun
 SECONDS = 30  # "within seconds", with room for a busy machine
+
+
+def change_config(model, **changes):
+    """Puts keys into a model's config.json; gives back what they were."""
+    config = json.loads((model / "config.json").read_text())
+    before = {key: config.get(key) for key in changes}
+    (model / "config.json").write_text(json.dumps({**config, **changes}))
+    return before
 
 
 class BadInput(support.Case):
@@ -150,6 +158,12 @@ class Models(BadInput):
         (model / "model.safetensors").unlink()
         self.model_refused(INPUT, "model.safetensors", model=model)
 
+    def test_pickled_weights(self):
+        model = self.copy_model()
+        (model / "model.safetensors").rename(model / "pytorch_model.bin")
+        self.model_refused(INPUT, "model.safetensors", "pytorch_model.bin", "save_pretrained",
+                           model=model)
+
     def test_missing_config(self):
         model = self.copy_model()
         (model / "config.json").unlink()
@@ -221,20 +235,32 @@ class Models(BadInput):
 
     def test_unsupported_architecture_lists_the_supported_ones(self):
         model = self.copy_model()
-        config = json.loads((model / "config.json").read_text())
-        config.update(model_type="t5", architectures=["T5Model"])
-        (model / "config.json").write_text(json.dumps(config))
+        change_config(model, model_type="t5", architectures=["T5Model"])
         self.model_refused(INPUT, "t5", "bert", "roberta", model=model)
 
     def test_config_that_contradicts_itself(self):
         model = self.copy_model()
-        config = json.loads((model / "config.json").read_text())
-        config["num_attention_heads"] = 3
-        (model / "config.json").write_text(json.dumps(config))
+        change_config(model, num_attention_heads=3)
         self.model_refused(INPUT, "num_attention_heads", model=model)
+
+    def test_config_much_larger_than_the_weights(self):
+        model = self.copy_model()
+        change_config(model, hidden_size=1 << 30)  # a head of 8 GiB, drawn for nothing
+        self.model_refused(INPUT, "embeddings.word_embeddings.weight", str(1 << 30), model=model)
 
     def test_checkpoint_without_a_head(self):
         self.refused(INPUT, "head", model={"head": "checkpoint"})
+
+    def test_checkpoint_head_for_classes_of_other_names(self):
+        model = {"path": FIXTURES / "models" / "bert-classifier", "head": "checkpoint"}
+        own = ("LABEL_0", "LABEL_1", "LABEL_2")
+        for number, classes in enumerate((own, own[::-1])):
+            train = support.write_classes(self.home / f"{number}.h5", self.generator, 8, classes)
+            for ranks in RANKS:
+                job = self.job(train, f"c{number}r{ranks}", model=model)
+                result = self.run_well("kernel", job, ranks=ranks)
+                self.assertEqual(result.text.count("LABEL_2, LABEL_1, LABEL_0"), number)
+                self.assertEqual(result.text.count("go together in this order"), number)
 
     def test_head_files(self):
         head = self.home / "head.safetensors"
@@ -288,6 +314,12 @@ class Data(BadInput):
         types[-1] = 2
         self.refused(INPUT, "row 5", "token type 2", "type_vocab_size",
                      train=self.write(samples, token_type=types))
+
+    def test_padded_sample(self):
+        samples = self.samples()
+        samples[4] = np.append(samples[4], [0, 0])
+        self.refused(INPUT, "row 4", "pad_token_id = 0", "without padding",
+                     train=self.write(samples))
 
     def test_overlong_sample(self):
         samples = self.samples()
@@ -394,6 +426,33 @@ class Directories(BadInput):
                 self.assert_refused(result, USAGE, "another job's kernel", *words,
                                     status=STATUS[USAGE])
         self.assertEqual(files(), before)
+
+    def test_another_configuration_of_the_same_weights(self):
+        model = self.copy_model()
+        job = self.job(self.train, model={"path": model})
+        self.run_well("kernel", job)
+        change_config(model, transformers_version="0.0")  # decides nothing
+        self.assertIn("nothing to do", self.run_well("kernel", job).text)
+        for change in ({"hidden_act": "relu"}, {"num_attention_heads": 2},
+                       {"layer_norm_eps": 1e-3}):
+            before = change_config(model, **change)
+            for ranks in RANKS:
+                result = support.run("kernel", job, ranks=ranks)
+                self.assert_refused(result, USAGE, "another job's kernel", "config.sha256",
+                                    status=STATUS[USAGE])
+            change_config(model, **before)
+
+    def test_other_training_data_beside_a_set_called_train(self):
+        (self.home / "b").mkdir()
+        beside = support.write_classes(self.home / "b" / "train.h5", self.generator, 6)
+        job = self.job(self.train, data={"evaluate": [beside]})
+        self.run_well("kernel", job)
+        samples = [np.array([1, 2, 3])] * 12
+        support.write_data(self.train, samples, label=([0, 1] * 6, ["no", "yes"]))
+        for ranks in RANKS:
+            result = support.run("kernel", job, ranks=ranks)
+            self.assert_refused(result, USAGE, "another job's kernel", "data.sha256",
+                                status=STATUS[USAGE])
 
     def test_read_only_directory(self):
         # Root passes permission bits; /proc takes no directories from anybody.

@@ -176,6 +176,18 @@ TEST_F(JobFile, Presets) {
   EXPECT_THAT(error_with("model.parameters=al"), HasSubstr("did you mean \"all\""));
 }
 
+TEST_F(JobFile, ParametersGivenInPart) {
+  const Job included = with({"model.parameters={include=[\"*embeddings*\"]}"});
+  EXPECT_THAT(included.model.include, ElementsAre("*embeddings*"));
+  EXPECT_TRUE(included.model.exclude.empty());
+  EXPECT_TRUE(with({"model.parameters.include=[\"*\"]"}).model.exclude.empty());
+  const Job both = with({"model.parameters={exclude=[\"a\"], include=[\"b\"]}"});
+  EXPECT_THAT(both.model.exclude, ElementsAre("a"));
+  const Job excluded = with({"model.parameters={exclude=[\"*bias\"]}"});
+  EXPECT_THAT(excluded.model.include, ElementsAre("*"));
+  EXPECT_THAT(excluded.model.exclude, ElementsAre("*bias"));
+}
+
 TEST_F(JobFile, OverridesTakeTomlAndBareWords) {
   const Job job = with({"run.seed=5", "run.directory = runs/my run", "kernel.precision=\"fp64\"",
                         "data.evaluate=[\"a.h5\"]", "model.parameters.exclude=[\"*bias\"]",

@@ -236,10 +236,38 @@ TEST_F(Data, WrongRanksAndTypes) {
 }
 
 TEST_F(Data, ClaimsBeyondTheFile) {
-  for (const hsize_t elements : {hsize_t{1} << 33, hsize_t{1} << 62}) {
+  const hsize_t packed = 200000;  // what a packed dataset in a file of this size could hold
+  for (const auto& [elements, chunked] : {std::pair{packed, true},
+                                          {packed, false},
+                                          {hsize_t{1} << 33, true},
+                                          {hsize_t{1} << 33, false},
+                                          {hsize_t{1} << 62, true}}) {
     Steps steps = good_steps();
-    steps["tokens"] = [=](Writer& w) { w.claim("tokens", elements); };
-    EXPECT_THAT(error(steps), HasSubstr("more elements than the file can hold"));
+    steps["tokens"] = [count = elements, pieces = chunked](Writer& w) {
+      w.claim("tokens", count, pieces);
+    };
+    EXPECT_THAT(error(steps), HasSubstr("more elements than the file holds")) << elements;
+  }
+}
+
+TEST_F(Data, ChunksAndDeflateAreReadWhereTheyAreThere) {
+  const hsize_t tokens = 10 * Writer::chunk - 5;
+  for (const bool deflate : {false, true}) {
+    for (const hsize_t written : {tokens, 3 * Writer::chunk}) {
+      Steps steps = good_steps();
+      steps.erase("token_type");
+      steps["tokens"] = [=](Writer& w) {
+        w.put_chunked("tokens", Int32s(written, 7), tokens, deflate);
+      };
+      steps["offsets"] = [=](Writer& w) {
+        w.put("offsets", Int64s{0, 2, 5, static_cast<std::int64_t>(tokens)});
+      };
+      if (written == tokens) {
+        EXPECT_EQ(read(steps).tokens, Int32s(tokens, 7));
+      } else {
+        EXPECT_THAT(error(steps), HasSubstr("more elements than the file holds"));
+      }
+    }
   }
 }
 
@@ -302,6 +330,16 @@ TEST_F(Data, LabelsOutsideTheClasses) {
 TEST_F(Data, LengthsThatDiffer) {
   EXPECT_THAT(error_with("token_type", Int32s{0, 1}), HasSubstr("token_type"));
   EXPECT_THAT(error_with("target", Doubles{1, 2, 3, 4}, 2), HasSubstr("has 2 rows (3 were due)"));
+  // As many values as due where their number does not fit into 64 bits.
+  Steps none = good_steps();
+  none["tokens"] = [](Writer& w) { w.put("tokens", Int32s{5, 6, 7, 8}); };
+  none["offsets"] = [](Writer& w) { w.put("offsets", Int64s{0, 1, 2, 3, 4}); };
+  none["target"] = [](Writer& w) { w.put_empty("target", {0, hsize_t{1} << 62}); };
+  for (const char* name :
+       {"token_type", "reference", "reference_variance", "noise_variance", "group", "source_row"}) {
+    none.erase(name);
+  }
+  EXPECT_THAT(error(none), HasSubstr("has 0 rows (4 were due)"));
   EXPECT_THAT(error_with("reference", Doubles{1, 2}), HasSubstr("has 2 entries (3 were due)"));
   EXPECT_THAT(error_with("noise_variance", Doubles{1, 2, 3, 4}), HasSubstr("noise_variance"));
   EXPECT_THAT(error_with("group", Int64s{1}), HasSubstr("group"));
@@ -318,7 +356,7 @@ TEST_F(Data, AgainstTheModel) {
   const DataFile data = read(good_steps());
   const auto check = [&](std::int64_t vocab, std::int64_t types, std::int64_t longest,
                          const char* overlong) {
-    return check_against_model(data, vocab, types, longest, overlong);
+    return check_against_model(data, {vocab, types, longest, 0}, overlong);
   };
   const auto error_for = [&](auto... arguments) {
     return test::error_of(ExitCode::input, [&] { check(arguments...); });
@@ -335,6 +373,20 @@ TEST_F(Data, AgainstTheModel) {
                     HasSubstr("vocab_size is 9")));
   EXPECT_THAT(error_for(10, 1, 3, "refuse"),
               AllOf(HasSubstr("row 0 (source_row 30)"), HasSubstr("token type 1")));
+}
+
+TEST_F(Data, PaddedSamplesAreRefused) {
+  const DataFile data = read(good_steps());  // 5 6 | 7 8 9 | 4
+  const auto error_for = [&](std::int64_t pad_token_id, const char* overlong) {
+    const ModelLimits model{10, 2, 3, pad_token_id};
+    return test::error_of(ExitCode::input, [&] { check_against_model(data, model, overlong); });
+  };
+  for (const std::int64_t inside : {5, 7, 8}) EXPECT_EQ(error_for(inside, "refuse"), "no error");
+  for (const char* overlong : {"refuse", "drop"}) {
+    EXPECT_THAT(error_for(9, overlong),
+                AllOf(HasSubstr("row 1 (source_row 10)"), HasSubstr("pad_token_id = 9"),
+                      HasSubstr("without padding")));
+  }
 }
 
 }  // namespace

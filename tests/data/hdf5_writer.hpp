@@ -32,17 +32,37 @@ class Hdf5Writer {
     H5Sclose(space);
   }
 
-  // A dataset that claims `elements` int32 and stores none.
-  void claim(const std::string& name, hsize_t elements) {
-    const hsize_t chunk = 1024;
-    const hid_t space = H5Screate_simple(1, &elements, nullptr);
+  // A dataset that claims `elements` int32 and stores none, in one piece or in chunks.
+  void claim(const std::string& name, hsize_t elements, bool chunked = true) {
+    const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
+    if (chunked) H5Pset_chunk(layout, 1, &chunk);
+    create<std::int32_t>(name, {elements}, layout);
+  }
+
+  // A dataset without values whose shape may be of any extent, one of them 0.
+  void put_empty(const std::string& name, const std::vector<hsize_t>& shape) {
+    create<double>(name, shape, H5Pcreate(H5P_DATASET_CREATE));
+  }
+
+  // The first `values` of a dataset of `elements`, in chunks that are packed if `deflate` says so.
+  template <class T>
+  void put_chunked(const std::string& name, const std::vector<T>& values, hsize_t elements,
+                   bool deflate) {
     const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(layout, 1, &chunk);
-    H5Dclose(
-        H5Dcreate2(file_, name.c_str(), H5T_NATIVE_INT32, space, H5P_DEFAULT, layout, H5P_DEFAULT));
-    H5Pclose(layout);
+    if (deflate) H5Pset_deflate(layout, 6);
+    create<T>(name, {elements}, layout);
+    const hid_t set = H5Dopen2(file_, name.c_str(), H5P_DEFAULT);
+    const hid_t space = H5Dget_space(set);
+    const hsize_t first = 0, count = values.size();
+    H5Sselect_hyperslab(space, H5S_SELECT_SET, &first, nullptr, &count, nullptr);
+    const hid_t memory = H5Screate_simple(1, &count, nullptr);
+    H5Dwrite(set, type<T>(), memory, space, H5P_DEFAULT, values.data());
+    H5Sclose(memory);
     H5Sclose(space);
+    H5Dclose(set);
   }
+  static constexpr hsize_t chunk = 1024;  // elements
 
   // An attribute of texts, of variable length when `width` is 0.
   void put_texts(const std::string& object, const std::string& name,
@@ -79,6 +99,13 @@ class Hdf5Writer {
   }
 
  private:
+  template <class T>
+  void create(const std::string& name, const std::vector<hsize_t>& shape, hid_t layout) {
+    const hid_t space = H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr);
+    H5Dclose(H5Dcreate2(file_, name.c_str(), type<T>(), space, H5P_DEFAULT, layout, H5P_DEFAULT));
+    H5Pclose(layout);
+    H5Sclose(space);
+  }
   template <class T>
   static hid_t type() {
     if constexpr (std::is_same_v<T, std::int16_t>) return H5T_NATIVE_INT16;

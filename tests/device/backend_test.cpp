@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "device/backend.hpp"
 #include "device/cpu/blas_core.hpp"
+#include "device/cpu/cpu_backend.hpp"
 
 namespace ntk::device {
 namespace {
@@ -125,6 +126,15 @@ TYPED_TEST(CpuBackendTest, ProductsHaveTheSameBitsOnAnyNumberOfThreads) {
     exact += static_cast<double>(a[static_cast<std::size_t>(1099 * k + i)]) *
              static_cast<double>(b[static_cast<std::size_t>(69 * k + i)]);
   EXPECT_NEAR(static_cast<double>(c1.back()), exact, 100 * this->roundoff * std::sqrt(double(k)));
+}
+
+TEST(ParallelFor, ExceptionsComeOutOfTheLoop) {
+  for (int threads : {1, 3}) {
+    const auto body = [](std::int64_t i) {
+      if (i % 10 == 3) throw Error(ExitCode::resources, "no memory");
+    };
+    EXPECT_THROW(cpu::parallel_for(threads, 100, body), Error) << threads;
+  }
 }
 
 TEST(MemoryPool, LimitIsAnErrorThatNamesTheSetting) {

@@ -324,6 +324,16 @@ TEST_F(CheckpointFolder, BadOnes) {
   EXPECT_THAT(error(), HasSubstr("lacks tensor a"));
 }
 
+TEST_F(CheckpointFolder, PicklesAreToBeConverted) {
+  for (const char* name : {"pytorch_model.bin.index.json", "pytorch_model.bin"}) {
+    folder_.write(name, "{}");
+    EXPECT_THAT(error(), AllOf(HasSubstr("model.safetensors"), HasSubstr(name),
+                               HasSubstr("convert it to safetensors")));
+  }
+  write_safetensors(folder_.path("model.safetensors"), {{"a", {{1}, {1}}}});
+  EXPECT_EQ(error(), "no error");
+}
+
 TEST(Fixtures, AreReadable) {
   const Checkpoint checkpoint(test::fixtures() + "/models/bert");
   EXPECT_TRUE(checkpoint.has("embeddings.word_embeddings.weight"));

@@ -1,21 +1,15 @@
 // Reads the committed autograd fixtures (tests/fixtures/README.md) as inputs of the kernel stage.
 #pragma once
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "kernel/panels.hpp"
 #include "model/model.hpp"
 #include "store/hdf5.hpp"
+#include "support/files.hpp"
 
 namespace ntk::test {
-
-inline std::string fixtures() {
-  const char* folder = std::getenv("NTK_FIXTURES");
-  require(folder != nullptr, ExitCode::usage, "NTK_FIXTURES is not set (ctest sets it) run ctest");
-  return folder;
-}
 
 class Fixture {
  public:

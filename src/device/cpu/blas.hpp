@@ -1,4 +1,4 @@
-// Row-major GEMM of either precision; one BLAS thread a call (set once by start_blas).
+// Row-major GEMM of either precision, on one BLAS thread a call: set_blas_threads(1) comes before.
 #pragma once
 
 #include <cblas.h>

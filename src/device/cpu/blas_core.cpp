@@ -31,10 +31,13 @@ std::string better_core(const std::string& core, bool has_avx2, bool has_avx512)
 }
 
 std::string cure_slow_blas(char** argv) {
+  bool avx2 = false, avx512 = false;  // better_core knows nothing better elsewhere
+#ifdef __x86_64__
+  avx2 = __builtin_cpu_supports("avx2") != 0;
+  avx512 = __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+#endif
   const std::string core = blas_core();
-  const std::string better = better_core(
-      core, __builtin_cpu_supports("avx2") != 0,
-      __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0);
+  const std::string better = better_core(core, avx2, avx512);
   if (better.empty()) return "";
   if (std::getenv("OPENBLAS_CORETYPE") == nullptr) {
     setenv("OPENBLAS_CORETYPE", better.c_str(), 1);

@@ -14,11 +14,11 @@ std::string blas_core();  // name of the kernels in use, e.g. SkylakeX
 std::string better_core(const std::string& core, bool has_avx2, bool has_avx512);
 
 // Starts the program again with OPENBLAS_CORETYPE set when the core in use is slow and the user has
-// not chosen one. Call first in main, before MPI. Returns when there is nothing to cure; a warning
-// text when the slow core stays.
+// not chosen one. Call first in main, before MPI. When it returns, either there is nothing to cure,
+// and the text is empty, or the slow core stays, and the text is a warning.
 std::string cure_slow_blas(char** argv);
 
-// One thread a BLAS call from here on.
+// So many threads a BLAS call from here on.
 void set_blas_threads(int threads);
 
 }  // namespace ntk::device::cpu

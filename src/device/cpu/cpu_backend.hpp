@@ -2,6 +2,7 @@
 // does not depend on the number of threads, so results do not either.
 #pragma once
 
+#include <exception>
 #include <vector>
 
 #include "device/backend.hpp"
@@ -26,7 +27,7 @@ class CpuBackend final : public Backend<Real> {
             std::int64_t ldc) override;
 
   void add_bias(std::int64_t rows, std::int64_t width, const Real* bias, Real* x) override;
-  void add(std::int64_t count, std::int64_t period, const Real* x, Real* y) override;
+  void add(std::int64_t count, const Real* x, Real* y) override;
   void gather(std::int64_t rows, std::int64_t width, const std::int32_t* ids, const Real* table,
               bool accumulate, Real* y) override;
   void scatter_add(int copies, std::int64_t rows, std::int64_t out_rows, std::int64_t width,
@@ -81,11 +82,21 @@ class CpuBackend final : public Backend<Real> {
 };
 
 // Calls body(i) for i in [0, count) on `threads` threads, in pieces handed out as they get done:
-// for bodies that write to places of their own.
+// for bodies that write to places of their own. An exception (no memory, say) must not leave the
+// parallel region, which would end the program at once: the first one is thrown after the loop.
 template <class Body>
 void parallel_for(int threads, std::int64_t count, Body body) {
+  std::exception_ptr first;
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
-  for (std::int64_t i = 0; i < count; ++i) body(i);
+  for (std::int64_t i = 0; i < count; ++i) {
+    try {
+      body(i);
+    } catch (...) {
+#pragma omp critical(ntk_parallel_for)
+      if (!first) first = std::current_exception();
+    }
+  }
+  if (first) std::rethrow_exception(first);
 }
 
 }  // namespace ntk::device::cpu

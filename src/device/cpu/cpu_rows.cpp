@@ -62,14 +62,11 @@ void CpuBackend<Real>::add_bias(std::int64_t rows, std::int64_t width, const Rea
 }
 
 template <class Real>
-void CpuBackend<Real>::add(std::int64_t count, std::int64_t period, const Real* x, Real* y) {
-  for (std::int64_t base = 0; base < count; base += period) {
-    in_pieces(threads_, std::min(period, count - base), count_piece,
-              [&](std::int64_t first, std::int64_t last) {
+void CpuBackend<Real>::add(std::int64_t count, const Real* x, Real* y) {
+  in_pieces(threads_, count, count_piece, [&](std::int64_t first, std::int64_t last) {
 #pragma omp simd
-                for (std::int64_t i = first; i < last; ++i) y[base + i] += x[i];
-              });
-  }
+    for (std::int64_t i = first; i < last; ++i) y[i] += x[i];
+  });
 }
 
 template <class Real>

@@ -71,6 +71,14 @@ class Lister {
     tensor(name + ".weight", {outputs, inputs}, part, given ? source + ".weight" : "");
     tensor(name + ".bias", {outputs}, part, given ? source + ".bias" : "");
   }
+  // weight and bias of a layer norm. Checkpoints converted from TensorFlow (bert-base-uncased among
+  // them) still call these gamma and beta; patterns match the names in use today all the same.
+  void norm(const std::string& name, std::int64_t width, const std::string& part) {
+    for (const auto& [now, once] : {std::pair{".weight", ".gamma"}, {".bias", ".beta"}}) {
+      const bool old = !from_.has(name + now) && from_.has(name + once);
+      tensor(name + now, {width}, part, name + (old ? once : now));
+    }
+  }
 
  private:
   void check(const std::string& name, const std::vector<std::int64_t>& shape) const {
@@ -131,9 +139,13 @@ class Encoder final : public Family<Real> {
     const Value asked = last && choices_.pooling != Pooling::mean
                             ? ops::select(tape, x, batch.pooled_rows, batch.pooled)
                             : x;
+    // One after the other: as arguments they would be recorded in an order that the compiler picks,
+    // and the order of the record decides bits.
+    const Value q = linear(asked, query, d);
+    const Value k = linear(x, key, d);
+    const Value v = linear(x, value, d);
     const Value mixed =
-        ops::attention(tape, linear(asked, query, d), linear(x, key, d), linear(x, value, d),
-                       static_cast<int>(config_.num_attention_heads));
+        ops::attention(tape, q, k, v, static_cast<int>(config_.num_attention_heads));
     const Value a = norm(ops::add(tape, linear(mixed, attention_out, d), asked), attention_gamma);
     const Value inner =
         ops::activation(tape, linear(a, up, config_.intermediate_size), config_.hidden_act);
@@ -169,6 +181,9 @@ Architecture encoder_architecture(const ModelConfig& config, const Checkpoint& c
                         const std::string& part) {
     list.tensor(prefix + name, std::move(shape), part, prefix + name);
   };
+  const auto norm = [&](const std::string& name, const std::string& part) {
+    list.norm(prefix + name, d, part);
+  };
   const auto same_linear = [&](const std::string& name, std::int64_t out, std::int64_t in,
                                const std::string& part) {
     list.linear(prefix + name, out, in, part, prefix + name);
@@ -177,8 +192,7 @@ Architecture encoder_architecture(const ModelConfig& config, const Checkpoint& c
   same("embeddings.word_embeddings.weight", {config.vocab_size, d}, "embeddings");
   same("embeddings.position_embeddings.weight", {config.max_position_embeddings, d}, "embeddings");
   same("embeddings.token_type_embeddings.weight", {config.type_vocab_size, d}, "embeddings");
-  same("embeddings.LayerNorm.weight", {d}, "embeddings");
-  same("embeddings.LayerNorm.bias", {d}, "embeddings");
+  norm("embeddings.LayerNorm", "embeddings");
   for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) {
     const std::string layer = fmt::format("layer.{}", i), in = fmt::format("encoder.layer.{}.", i);
     list.segment(layer);
@@ -189,12 +203,10 @@ Architecture encoder_architecture(const ModelConfig& config, const Checkpoint& c
     }
     list.pooled = one_token;
     same_linear(in + "attention.output.dense", d, d, layer + ".attention");
-    same(in + "attention.output.LayerNorm.weight", {d}, layer + ".norms");
-    same(in + "attention.output.LayerNorm.bias", {d}, layer + ".norms");
+    norm(in + "attention.output.LayerNorm", layer + ".norms");
     same_linear(in + "intermediate.dense", inner, d, layer + ".mlp");
     same_linear(in + "output.dense", d, inner, layer + ".mlp");
-    same(in + "output.LayerNorm.weight", {d}, layer + ".norms");
-    same(in + "output.LayerNorm.bias", {d}, layer + ".norms");
+    norm(in + "output.LayerNorm", layer + ".norms");
   }
   list.pooled = true;
   a.outputs = choices.outputs;

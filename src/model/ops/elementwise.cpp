@@ -33,12 +33,12 @@ class Add final : public Operation<Real> {
 
   void backward(const Tape<Real>& tape, Cotangents<Real>& cot) const override {
     const auto dy = cot.of(this->output);
-    for (Value x : {a_, b_}) tape.backend().add(dy->size(), dy->size(), dy->data(), cot.add_to(x));
+    for (Value x : {a_, b_}) tape.backend().add(dy->size(), dy->data(), cot.add_to(x));
   }
   void tangent(const Tape<Real>& tape, Tangents<Real>& tan) const override {
     for (Value x : {a_, b_}) {
       const auto& dx = tan.of(x);
-      tape.backend().add(dx.size(), dx.size(), dx.data(), tan.add_to(this->output));
+      tape.backend().add(dx.size(), dx.data(), tan.add_to(this->output));
     }
   }
 
@@ -62,7 +62,7 @@ Value add(Tape<Real>& tape, Value a, Value b) {
   ensure(count == tape.rows(b) * tape.width(b), "sum of values of different shapes");
   const Value y = tape.make(tape.layout(a), tape.width(a));
   tape.backend().zero(tape.fill(y), static_cast<std::size_t>(count) * sizeof(Real));
-  for (Value x : {a, b}) tape.backend().add(count, count, tape.data(x), tape.fill(y));
+  for (Value x : {a, b}) tape.backend().add(count, tape.data(x), tape.fill(y));
   tape.record(y, std::make_unique<Add<Real>>(a, b));
   return y;
 }

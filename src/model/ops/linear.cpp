@@ -1,6 +1,7 @@
 // y = x W^T + b.
-//   vjp: dx = dy W;  W's gradient a row = G^T A with A = x, G = dy;  b's = sum of dy over the
-//   tokens jvp: dy = dx W^T + x dW^T + db
+//   vjp: dx = dy W
+//        gradients a row: W's = G^T A with A = x, G = dy;  b's = sum of dy over the tokens
+//   jvp: dy = dx W^T + x dW^T + db
 #include "model/ops/ops.hpp"
 
 namespace ntk::model::ops {

@@ -39,7 +39,7 @@ class MeanPool final : public Operation<Real> {
     Buffer<Real> mean(tape.backend(), count);
     tape.backend().mean_pool(tape.layout(x_)->view(), tape.width(x_), tan.of(x_).data(),
                              mean.data());
-    tape.backend().add(count, count, mean.data(), tan.add_to(this->output));
+    tape.backend().add(count, mean.data(), tan.add_to(this->output));
   }
 
  private:
