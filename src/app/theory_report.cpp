@@ -87,7 +87,8 @@ void label_rows(Table& table, const json& set, const json& decay) {
   table.row("", fmt::format("effective noise of the fit {}; {}", number(set.at("effective_noise")),
                             norm));
   const auto& plug_in = set.at("plug_in");
-  table.row("predicted", "excess risk at " + curve_text(plug_in) + " (from all rows; ± by label noise alone)");
+  table.row("predicted",
+            "excess risk at " + curve_text(plug_in) + " (from all rows; ± by label noise alone)");
   std::string regime = "slope " + number(plug_in.at("slope"));
   const auto& last = plug_in.at("curve").back();
   if (last.at("noise_share").is_number()) {
