@@ -17,6 +17,7 @@ import json
 import math
 import os
 import re
+import reprlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +127,9 @@ def read_jsonl(text, name):
         except json.JSONDecodeError as error:
             raise Problem(BAD_INPUT, f"{name}, line {line}: not JSON",
                           f"{error.msg} at column {error.colno}", "Mend the line.") from error
+        except ValueError as error:  # a whole number of thousands of digits
+            raise Problem(BAD_INPUT, f"{name}, line {line}: a number cannot be read", str(error),
+                          "Mend the line.") from error
         if not isinstance(row, dict):
             raise Problem(BAD_INPUT, f"{name}, line {line}: not an object",
                           'each line must look like {"column": value, ...}', "Mend the line.")
@@ -193,11 +197,12 @@ def numbers_of(table, column, option, least=-math.inf):
         try:
             # float() also takes digits grouped by underscores, which no table means.
             number = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # the last: an integer beyond float64
             number = math.nan
         if not math.isfinite(number) or number < least:
             limit = "" if least == -math.inf else f" of at least {least:g}"
-            raise Problem(BAD_INPUT, f"{table.name}, {table.places[i]}: '{column}' is {value!r}",
+            raise Problem(BAD_INPUT, f"{table.name}, {table.places[i]}: '{column}' is "
+                          f"{reprlib.repr(value)}",
                           f"{option} needs a finite number{limit} in every row",
                           "Mend the value or remove the row.")
         numbers[i] = number

@@ -8,11 +8,18 @@
 
 namespace ntk::app {
 
-// "2026-01-31T12:00:00Z"
-std::string utc_now();
+// `summary` with what the run directory's earlier summary tells of stages whose output was used
+// again, or was not touched: results and timings of a stage are those of the command that made its
+// output. What a stage that was made again has outdated is left out.
+nlohmann::json merge_summaries(const nlohmann::json& earlier, nlohmann::json summary);
 
-// Adds status and end to `summary` and writes DIRECTORY/summary.json under a temporary name first.
-// Never throws: a summary that cannot be written is a warning.
+// Whether two jobs, as text, agree in all that decides what is computed: their models, data,
+// kernels and seeds.
+bool same_kernel(const std::string& job, const std::string& other);
+
+// Adds status and end to `summary`, merges the earlier one, and writes DIRECTORY/summary.json under
+// a temporary name first. Leaves it alone when the command failed and it is that of another job
+// whose kernel lies there. Never throws: a summary that cannot be written is a warning.
 void write_summary(const std::string& directory, nlohmann::json summary, ExitCode code,
                    const std::string& message);
 

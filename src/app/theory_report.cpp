@@ -26,13 +26,28 @@ class Table {
   std::vector<std::string> lines_;
 };
 
+// value ± error; the error alone says nothing.
+std::string with_error(const json& value, const json& error) {
+  if (!value.is_number()) return "-";
+  return fmt::format("{} ± {}", number(value, 4), number(error, 2));
+}
+
 std::string curve_text(const json& plug_in) {
   std::string text;
   for (const auto& point : plug_in.at("curve")) {
     text += fmt::format("{}n = {}: {}", text.empty() ? "" : ", ", number(point.at("n"), 6),
-                        number(point.at("risk"), 4));
+                        with_error(point.at("risk"), point.at("standard_error")));
   }
   return text;
+}
+
+std::string growth_text(const json& growth) {
+  const auto& inside = growth.at("target_in_rkhs");
+  if (inside.is_null()) return ", growth from half the rows unknown";
+  return fmt::format(", {} x from half the rows ({})", number(growth),
+                     inside.get<bool>()
+                         ? "below 1.2: as for a target in the RKHS"
+                         : "above 1.2: target not in the RKHS at this n, RWY is a heuristic here");
 }
 
 std::string stop_text(const std::string& name, const json& stop) {
@@ -64,21 +79,23 @@ void decay_rows(Table& table, const json& decay) {
 
 void label_rows(Table& table, const json& set, const json& decay) {
   std::string norm = "rkhs_norm2 " + number(set.at("rkhs_norm2"));
-  if (const auto& growth = set.at("growth"); !growth.is_null()) {
-    norm +=
-        fmt::format(", {} x from half the rows ({})", number(growth),
-                    growth.at("target_in_rkhs").get<bool>()
-                        ? "below 1.2: as for a target in the RKHS"
-                        : "above 1.2: target not in the RKHS at this n, RWY is a heuristic here");
-  }
+  if (const auto& growth = set.at("growth"); !growth.is_null()) norm += growth_text(growth);
   table.row("labels",
             fmt::format("{}: variance {}, of it noise {} ({})", set.at("name").get<std::string>(),
                         number(set.at("label_variance")), number(set.at("noise_variance")),
                         set.at("noise_variance").at("rule").get<std::string>()));
   table.row("", fmt::format("effective noise of the fit {}; {}", number(set.at("effective_noise")),
                             norm));
-  table.row("predicted", "excess risk at " + curve_text(set.at("plug_in")) + " (slope " +
-                             number(set.at("plug_in").at("slope")) + ")");
+  const auto& plug_in = set.at("plug_in");
+  table.row("predicted",
+            "excess risk at " + curve_text(plug_in) + " (from all rows; ± by label noise alone)");
+  std::string regime = "slope " + number(plug_in.at("slope"));
+  const auto& last = plug_in.at("curve").back();
+  if (last.at("noise_share").is_number()) {
+    regime += fmt::format("; label noise makes {:.0f} % of the risk at n = {}",
+                          100 * last.at("noise_share").get<double>(), number(last.at("n"), 6));
+  }
+  table.row("", regime);
   if (!decay.at("worst_case_exponent").is_null()) {
     table.row("worst case", fmt::format("risk ~ n^{} from the decay alone",
                                         number(decay.at("worst_case_exponent"))));
@@ -103,13 +120,17 @@ void held_out_rows(Table& table, const json& held) {
   const auto& largest = held.at("sizes").back();
   std::string text;
   for (const auto& size : held.at("sizes")) {
+    const auto& best = size.at("rules")[0];
     text += fmt::format("{}n = {}: {} (plug-in {})", text.empty() ? "" : ", ",
-                        size.at("n").get<std::int64_t>(), number(size.at("rules")[0].at("risk"), 4),
-                        number(size.at("plug_in"), 4));
+                        size.at("n").get<std::int64_t>(),
+                        with_error(best.at("risk"), best.at("sd_over_splits")),
+                        with_error(size.at("plug_in"), size.at("plug_in_standard_error")));
   }
-  table.row("measured", fmt::format("best held-out risk over {} splits, {} test rows: {}",
-                                    held.at("splits").get<int>(),
-                                    held.at("test_rows").get<std::int64_t>(), text));
+  table.row("measured", "best held-out risk at " + text);
+  table.row("",
+            fmt::format("(mean and sd over {} splits, {} test rows; plug-in from the training "
+                        "rows of each split alone)",
+                        held.at("splits").get<int>(), held.at("test_rows").get<std::int64_t>()));
   table.row("", fmt::format("{:<12} {:>9} {:>10} {:>9} {:>9}   (n = {})", "rule", "risk", "eta",
                             "/oracle", "/never", largest.at("n").get<std::int64_t>()));
   for (const auto& rule : largest.at("rules")) {

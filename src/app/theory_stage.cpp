@@ -102,11 +102,13 @@ std::vector<theory::LabelSet> label_sets(const Job& job, const store::SampleTabl
   const bool keep = job.theory.f0 == "keep";
   const auto outputs = keep ? read_field(fields, "outputs", file, place) : ProjectedField{};
   if (keep && field.columns > 0) {
-    require(
-        outputs.columns == field.columns || outputs.columns == 1, ExitCode::usage,
-        "theory.f0 = \"keep\" does not fit ({} label sets cannot be told apart over {} outputs) "
-        "use theory.f0 = \"subtract\"",
-        field.columns, outputs.columns);
+    // Several targets are label sets for one output. Classes need an output each: the difference or
+    // sum of outputs is a prediction of none of them.
+    require(outputs.columns == (classes ? field.columns : 1), ExitCode::usage,
+            "theory.f0 = \"keep\" does not fit these outputs ({} {} against {} output columns a "
+            "row, so the outputs are no predictions of the labels) use theory.f0 = \"subtract\"{}",
+            field.columns, classes ? "class indicators" : "targets", outputs.columns,
+            classes ? ", or a kernel with kernel.outputs = \"logits\" or \"mean_diagonal\"" : "");
   }
   std::vector<theory::LabelSet> sets;
   for (std::int64_t c = 0; c < field.columns; ++c) {
@@ -117,7 +119,7 @@ std::vector<theory::LabelSet> label_sets(const Job& job, const store::SampleTabl
     set.values = column(field.values, field.columns, c);
     set.projections = column(field.projections, field.columns, c);
     if (keep) {
-      const std::int64_t of = outputs.columns == 1 ? 0 : c;
+      const std::int64_t of = classes ? c : 0;
       subtract(set.values, column(outputs.values, outputs.columns, of));
       subtract(set.projections, column(outputs.projections, outputs.columns, of));
     }

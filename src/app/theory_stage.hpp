@@ -12,7 +12,7 @@
 namespace ntk::app {
 
 inline constexpr const char* theory_format = "ntkspectra-theory";
-inline constexpr int theory_format_version = 1;
+inline constexpr int theory_format_version = 2;
 
 // Sub-matrices (norm growth, held-out risks) are taken of at most this many samples, a seeded draw.
 inline constexpr std::int64_t theory_measured_rows = 2048;

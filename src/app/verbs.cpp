@@ -1,8 +1,6 @@
 #include "app/verbs.hpp"
 
-#include <filesystem>
-#include <fstream>
-
+#include "app/kept_job.hpp"
 #include "app/startup.hpp"
 #include "app/summary.hpp"
 #include "app/theory_stage.hpp"
@@ -12,54 +10,42 @@
 #include "kernel/kernel_stage.hpp"
 #include "parallel/collectives.hpp"
 #include "spectrum/stage.hpp"
+#include "store/disk.hpp"
+#include "store/kernel_layout.hpp"
 
 namespace ntk::app {
 namespace {
 
 using nlohmann::json;
 
-// The resolved job beside the results, so that a run can be repeated from its directory.
-void keep_job(const Job& job) {
-  std::error_code failed;
-  const std::string path = job.run.directory + "/run.toml";
-  std::ofstream file(path + ".new");
-  file << to_toml(job);
-  require(static_cast<bool>(file.flush()), ExitCode::io,
-          "cannot write {} (the directory is read-only or the disk is full) choose another "
-          "run.directory",
-          path);
-  std::filesystem::rename(path + ".new", path, failed);
-  require(!failed, ExitCode::io, "cannot write {} ({}) choose another run.directory", path,
-          failed.message());
-}
-
 class Runner {
  public:
   Runner(MPI_Comm comm, const Job& job, const kernel::Resources& resources, json& summary)
       : comm_(comm), job_(job), resources_(resources), summary_(summary) {
     MPI_Comm_rank(comm, &rank_);
+    MPI_Comm_size(comm, &ranks_);
   }
 
   void kernel() {
     device::cpu::set_blas_threads(1);  // thread counts change bits
     json provenance = versions();
     provenance["job"] = to_toml(job_);
-    stage("kernel", [&] { return kernel::run_kernel(comm_, job_, resources_, provenance); });
-    // Only now: the directory might have held another job's kernel.
-    parallel::collectively(comm_, [&] {
-      if (rank_ == 0) keep_job(job_);
-    });
+    stage(Stage::kernel, "kernel",
+          [&] { return kernel::run_kernel(comm_, job_, resources_, provenance); });
   }
   void spectrum(bool projections) {
+    parallel::collectively(comm_, [&] {
+      if (rank_ == 0) require_kernel(path("kernel.h5"));
+    });
     device::cpu::set_blas_threads(resources_.threads);
-    stage("spectrum", [&] {
+    stage(Stage::spectrum, "spectrum", [&] {
       return spectrum::run_spectrum(comm_, job_.spectrum, projections, path("kernel.h5"),
                                     path("spectrum.h5"));
     });
   }
   void theory() {
     spectrum(true);  // reuses a spectrum that has projections
-    stage("theory", [&] {
+    stage(Stage::theory, "theory", [&] {
       json result = json::object();
       parallel::collectively(comm_, [&] {
         if (rank_ == 0) result = run_theory(job_);
@@ -71,8 +57,15 @@ class Runner {
  private:
   std::string path(const char* name) const { return job_.run.directory + "/" + name; }
 
+  static void require_kernel(const std::string& file) {
+    const bool begun = store::file_exists(file + ".partial");
+    require(store::file_exists(file), ExitCode::io, "{} is missing ({}) run `ntk kernel` first",
+            file,
+            begun ? "the kernel is begun, but not complete" : "spectrum and theory start from it");
+  }
+
   template <class Work>
-  void stage(const char* name, Work work) {
+  void stage(Stage which, const char* name, Work work) {
     double seconds = 0;
     json result;
     {
@@ -86,14 +79,20 @@ class Runner {
       summary_["timings"][name] = seconds;
     }
     summary_["timings"][std::string(name) + "_with_setup"] = seconds;
+    if (!result.value("reused", false)) {
+      result["made"] = {
+          {"ended", store::time_stamp()}, {"ranks", ranks_}, {"threads", resources_.threads}};
+    }
     summary_[name] = std::move(result);
+    // Only now: before, the directory might have held another job's kernel.
+    if (rank_ == 0) keep_job(job_, which);
   }
 
   MPI_Comm comm_;
   const Job& job_;
   const kernel::Resources& resources_;
   json& summary_;
-  int rank_ = 0;
+  int rank_ = 0, ranks_ = 1;
 };
 
 }  // namespace
@@ -107,9 +106,12 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
   const kernel::Resources resources = find_resources(comm, job);
   print_start(comm, resources, thread_level);
   if (job.run.max_hours > 0) log::warn("run.max_hours has no effect in this version");
-  json summary = {{"started", utc_now()},         {"versions", versions()},
-                  {"job", to_toml(job)},          {"ranks", ranks},
-                  {"threads", resources.threads}, {"timings", json::object()}};
+  json summary = {{"started", store::time_stamp()},
+                  {"versions", versions()},
+                  {"job", to_toml(job)},
+                  {"ranks", ranks},
+                  {"threads", resources.threads},
+                  {"timings", json::object()}};
   const auto close = [&](ExitCode code, const std::string& message) {
     if (rank == 0) write_summary(job.run.directory, summary, code, message);
   };
@@ -134,7 +136,7 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
         }
     }
   } catch (const Error& error) {
-    // Not after a usage error: the directory may hold another job's results.
+    // Not after a usage error: it says nothing about what lies in the directory.
     if (error.code() != ExitCode::usage) close(error.code(), error.what());
     throw;
   } catch (const std::bad_alloc&) {

@@ -79,21 +79,6 @@ std::vector<double> flow_residual(std::span<const double> eigenvalues, double et
   return residual;
 }
 
-std::vector<double> descent_residual(std::span<const double> eigenvalues, double step,
-                                     std::int64_t steps) {
-  const double largest = eigenvalues.empty() ? 0.0 : eigenvalues[0];
-  require(step * largest < 2, ExitCode::usage,
-          "gradient descent with step {} diverges (step times the largest eigenvalue is {}, 2 or "
-          "more) use a smaller step",
-          step, step * largest);
-  std::vector<double> residual;
-  residual.reserve(eigenvalues.size());
-  for (const double l : eigenvalues) {
-    residual.push_back(std::pow(1 - step * l, static_cast<double>(steps)));
-  }
-  return residual;
-}
-
 std::vector<double> ridge_residual(std::span<const double> eigenvalues, double nu) {
   std::vector<double> residual;
   residual.reserve(eigenvalues.size());
@@ -177,13 +162,6 @@ double sure_stop(std::span<const double> eigenvalues, const LabelModes& labels,
                  std::span<const double> grid) {
   return minimiser(grid,
                    [&](double eta) { return sure_score(flow_residual(eigenvalues, eta), labels); });
-}
-
-double oracle_stop(std::span<const double> eigenvalues, std::span<const double> signal,
-                   std::span<const double> noise, std::span<const double> grid) {
-  return minimiser(grid, [&](double eta) {
-    return in_sample_risk(flow_residual(eigenvalues, eta), signal, noise).total();
-  });
 }
 
 double discrepancy_stop(std::span<const double> eigenvalues, const LabelModes& labels,

@@ -3,13 +3,13 @@
 //
 // Everything is expressed in the modes of K/n: eigenvalues l_i (descending), label coefficients
 // u_i^T y / sqrt(n). After total step size eta the residual filter is S_i, with
-//   f = U (I - S) U^T y,   S_i = exp(-eta l_i) (flow) or (1 - a l_i)^t (t steps of size a),
+//   f = U (I - S) U^T y,   S_i = exp(-eta l_i) (flow, the limit of (1 - a l_i)^t, t steps of size
+//   a),
 // and df = sum (1 - S_i). eta has unit 1/l. Labels and errors have the unit of y^2. Every other
 // linear smoother fits in: ridge nu has S_i = nu / (l_i + nu).
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 #include <span>
 #include <vector>
@@ -41,9 +41,6 @@ LabelModes with_noise(LabelModes labels, double variance);
 
 // Residual filters S_i.
 std::vector<double> flow_residual(std::span<const double> eigenvalues, double eta);
-// Throws Error(usage) when step * l_1 >= 2: gradient descent diverges.
-std::vector<double> descent_residual(std::span<const double> eigenvalues, double step,
-                                     std::int64_t steps);
 std::vector<double> ridge_residual(std::span<const double> eigenvalues, double nu);
 
 double degrees_of_freedom(std::span<const double> residual);
@@ -81,10 +78,6 @@ double sure_stop(std::span<const double> eigenvalues, const LabelModes& labels,
 // never_stop when it never does.
 double discrepancy_stop(std::span<const double> eigenvalues, const LabelModes& labels,
                         double noise_variance);
-// Minimiser of the in-sample risk for a known f*.
-double oracle_stop(std::span<const double> eigenvalues, std::span<const double> signal,
-                   std::span<const double> noise, std::span<const double> grid);
-
 // RSS/(n - df) at `eta`. Equals the noise variance only when the target lies in the kernel's
 // space: unresolved signal counts as noise.
 double effective_noise(std::span<const double> eigenvalues, const LabelModes& labels, double eta);

@@ -168,6 +168,7 @@ HeldOutRun run_held_out(const HeldOutModes& modes, std::span<const double> label
   if (run.noise > 0 && run.norm2 > 0) add("rwy", rwy_stop(values, n, run.noise, run.norm2));
   add("never", never_stop);
   add("null", 0);
+  run.labels = std::move(modal);
   return run;
 }
 

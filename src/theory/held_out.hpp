@@ -61,6 +61,7 @@ struct RuleRisk {
 struct HeldOutRun {
   std::vector<double> risk;     // along the path given
   double noise = 0;             // variance used by the rules
+  LabelModes labels;            // the training labels with that noise
   double norm2 = 0;             // of the GCV-tuned fit
   std::vector<RuleRisk> rules;  // oracle, discrepancy, gcv, sure, rwy, never, null
 };

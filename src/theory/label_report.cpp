@@ -27,13 +27,22 @@ double centred_square(const std::vector<double>& labels, std::int64_t outputs) {
   return square;
 }
 
-json stop_json(const ReportContext& context, double eta, const std::string& rule) {
+json stop_json(const ReportContext& context, const LabelModes& labels, double eta,
+               const std::string& rule) {
   const bool never = std::isinf(eta);
+  const auto residual = flow_residual(context.values, eta);
   json stop = quantity(eta, "1/l of K/n", rule);
   stop["never"] = never;
   stop["steps"] = quantity(eta * context.values[0], "steps of size 1/l_1", "eta l_1, centred");
-  stop["df"] = quantity(degrees_of_freedom(flow_residual(context.values, eta)), "modes",
-                        "sum 1 - exp(-eta l_k)");
+  stop["df"] = quantity(degrees_of_freedom(residual), "modes", "sum 1 - exp(-eta l_k)");
+  // The signal's power without its noise: unbiased, so that a mode's share can be negative.
+  auto signal = labels.power;
+  for (std::size_t k = 0; k < signal.size(); ++k) signal[k] -= labels.noise[k];
+  const Risk risk =
+      in_sample_risk(residual, signal, labels.noise, labels.outside_power - labels.outside_noise);
+  stop["in_sample_bias"] =
+      quantity(risk.bias, "y^2", "sum S_k^2 ((u_k y)^2/n - nz_k), S_k = exp(-eta l_k)");
+  stop["in_sample_variance"] = quantity(risk.variance, "y^2", "sum (1 - S_k)^2 nz_k");
   return stop;
 }
 
@@ -117,8 +126,9 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
   set["plug_in"] = {
       {"unit", "y^2"},
       {"rule",
-       "predicted excess risk of the best ridge at n samples, from this kernel and these "
-       "labels (deterministic equivalent); standard_error is that of label noise alone"},
+       "predicted excess risk of a ridge at n samples, from this kernel and all its labels "
+       "(deterministic equivalent); the ridge is the one whose risk + standard_error is least; "
+       "standard_error is that of label noise alone"},
       {"curve", points},
       {"slope", quantity(learning_slope(curve), "1", "log risk on log n over n/8 to n")}};
   if (!unusable.empty()) {
@@ -129,16 +139,16 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
   // Stopping times.
   const auto grid = eta_grid(values);
   json stops;
-  stops["gcv"] = stop_json(context, p.gcv_eta, "minimum of (RSS/n)/(1 - df/n)^2");
+  stops["gcv"] = stop_json(context, p.modes, p.gcv_eta, "minimum of (RSS/n)/(1 - df/n)^2");
   if (p.gcv_eta >= grid[gcv_points(values, p.modes, grid) - 1]) {
     say(context.caveats,
         "GCV finds no reason to stop, so effective_noise and rkhs_norm2 are those of a late fit");
   }
   const bool noisy = p.noise > 1e-12 * p.modes.total_power();
   if (noisy) {
-    stops["sure"] = stop_json(context, sure_stop(values, p.modes, grid),
+    stops["sure"] = stop_json(context, p.modes, sure_stop(values, p.modes, grid),
                               "minimum of RSS/n + 2 sum (1 - S_k) nz_k");
-    stops["discrepancy"] = stop_json(context, discrepancy_stop(values, p.modes, p.noise),
+    stops["discrepancy"] = stop_json(context, p.modes, discrepancy_stop(values, p.modes, p.noise),
                                      "first RSS/n <= noise variance");
   }
   if (!noisy || !(p.norm2 > 0)) {
@@ -147,9 +157,9 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
               : "no stopping time but GCV's: without noise there is no reason to stop early");
   } else {
     const double eta = rwy_stop(values, n, p.noise, p.norm2);
-    const double radius = p.norm2 / eta;
-    json rwy =
-        stop_json(context, eta, "last eta with sum min(l_k, 1/eta) <= n R^2/(4 e^2 s^2 eta^2)");
+    const double radius = critical_radius2(values, n, p.noise, p.norm2);
+    json rwy = stop_json(context, p.modes, eta,
+                         "last eta with sum min(l_k, 1/eta) <= n R^2/(4 e^2 s^2 eta^2)");
     rwy["critical_radius2"] = quantity(radius, "y^2", "R^2 e_n^2");
     rwy["bound"] = quantity(12 * radius, "y^2", "12 R^2 e_n^2, bound on the in-sample risk");
     rwy["vacuous"] = 12 * radius > p.modes.signal();

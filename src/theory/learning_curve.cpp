@@ -22,10 +22,10 @@ std::vector<LearningPoint> plug_in_curve(std::span<const double> eigenvalues,
   std::vector<double> bias, error;
   for (std::size_t p = 0; p < curve.lambda.size(); ++p) {
     double train = outside, variance = outside_variance;
-    for (std::size_t i = 0; i < eigenvalues.size(); ++i) {
-      const double left = curve.lambda[p] / (eigenvalues[i] + curve.lambda[p]);
-      train += left * left * (labels.power[i] - labels.noise[i]);
-      variance += 2 * std::pow(left * left * labels.noise[i], 2);
+    const auto left = ridge_residual(eigenvalues, curve.lambda[p]);
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      train += left[i] * left[i] * (labels.power[i] - labels.noise[i]);
+      variance += 2 * std::pow(left[i] * left[i] * labels.noise[i], 2);
     }
     const double unfitted = 1 - curve.df[p] / curve.n;
     const double factor = (1 - curve.n2[p] / curve.n) / (unfitted * unfitted);

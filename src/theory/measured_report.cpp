@@ -127,7 +127,7 @@ std::vector<json> growth_report(ReportContext& context,
     std::iota(all.begin(), all.end(), std::size_t{0});
     whole = sub_sample(inputs, std::move(all));
   }
-  std::string outside;  // label sets whose norm still grows
+  std::string outside, unknown;  // label sets whose norm still grows, that have none
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     if (!prepared[i]) continue;
     const auto& labels = inputs.labels[i];
@@ -139,12 +139,21 @@ std::vector<json> growth_report(ReportContext& context,
                            "rkhs_norm2(m)/rkhs_norm2(m/2), m/2 random rows, mean of " +
                                std::to_string(growth_draws) + " draws");
     growth["rows"] = m;
-    growth["target_in_rkhs"] = ratio <= growth_warning;
+    growth["target_in_rkhs"] = std::isfinite(ratio) ? json(ratio <= growth_warning) : json(nullptr);
     if (!alphas.empty()) {
       growth["alpha_at_half"] = quantity(mean(alphas), "1", "kappa-df on m/2 rows, df in [5, m/4]");
     }
-    if (ratio > growth_warning) outside += (outside.empty() ? "" : ", ") + labels.name;
+    if (!std::isfinite(ratio)) {
+      unknown += (unknown.empty() ? "" : ", ") + labels.name;
+    } else if (ratio > growth_warning) {
+      outside += (outside.empty() ? "" : ", ") + labels.name;
+    }
     result[i] = std::move(growth);
+  }
+  if (!unknown.empty()) {
+    context.limits.push_back("no growth of rkhs_norm2 (" + unknown +
+                             "): on some half of the rows the labels are constant or the kernel "
+                             "has fewer than two modes");
   }
   if (!outside.empty()) {
     context.caveats.push_back("target not in the RKHS at this n (" + outside +
@@ -176,6 +185,8 @@ json held_out_report(ReportContext& context,
   const auto group = subset_groups(inputs);
   std::vector<double> along(path.size(), 0.0);
   std::vector<std::map<std::string, RuleTotals>> totals(sizes.size());
+  const std::vector<double> predicted_at(sizes.begin(), sizes.end());
+  std::vector<LearningPoint> predicted(sizes.size());  // sums over what is used
   double used = 0;
   try {
     for (std::uint64_t s = 0; s < splits; ++s) {
@@ -204,6 +215,15 @@ json held_out_report(ReportContext& context,
           if (k + 1 < sizes.size()) continue;
           used += 1;
           for (std::size_t p = 0; p < path.size(); ++p) along[p] += run.risk[p];
+          // From the largest training block alone: no label of a test row has a part in it.
+          const auto values = std::span(modes.eigen.values).first(modes.modes);
+          const auto points =
+              plug_in_curve(values, ridge_curve(values, static_cast<double>(modes.train)),
+                            run.labels, run.noise, predicted_at);
+          for (std::size_t p = 0; p < points.size(); ++p) {
+            predicted[p].risk += points[p].risk;
+            predicted[p].standard_error += points[p].standard_error;
+          }
         }
       }
     }
@@ -217,6 +237,9 @@ json held_out_report(ReportContext& context,
               {"rule",
                "mean (f - reference)^2 - mean reference_variance on held-out rows, gradient "
                "flow on the centred training block, intercept = training mean"},
+              {"plug_in_rule",
+               "plug-in risk from the m/2 training rows of each split alone, mean over splits and "
+               "label sets; the standard error is that of one split, by its labels' noise"},
               {"splits", splits},
               {"test_rows", test_rows},
               {"rows", m},
@@ -231,17 +254,10 @@ json held_out_report(ReportContext& context,
         size["rules"].push_back(rule_json(name, found->second, oracle, never));
       }
     }
-    std::vector<double> predictions;
-    bool usable = true;
-    for (const auto& p : prepared) {
-      if (!p) continue;
-      const auto n = static_cast<double>(sizes[k]);
-      const auto point =
-          plug_in_curve(context.values, context.curve, p->modes, p->noise, {&n, 1})[0];
-      usable = usable && point.usable();
-      predictions.push_back(point.risk);
-    }
-    size["plug_in"] = usable ? json(mean(predictions)) : json(nullptr);
+    predicted[k].risk /= used;
+    predicted[k].standard_error /= used;
+    size["plug_in"] = predicted[k].usable() ? json(predicted[k].risk) : json(nullptr);
+    size["plug_in_standard_error"] = predicted[k].standard_error;
     report["sizes"].push_back(std::move(size));
   }
   for (double& risk : along) risk /= used;

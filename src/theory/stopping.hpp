@@ -8,7 +8,6 @@
 // on |f_T - f*|_n^2 is 12 R^2 e_n^2.
 #pragma once
 
-#include <cstdint>
 #include <span>
 
 namespace ntk::theory {
@@ -17,22 +16,10 @@ namespace ntk::theory {
 // noise_variance and norm2 positive.
 double rwy_stop(std::span<const double> eigenvalues, double n, double noise_variance, double norm2);
 
-// The same in steps of size `step`: T = argmin{t : the sum exceeds the bound at eta = t step} - 1.
-std::int64_t rwy_steps(std::span<const double> eigenvalues, double n, double noise_variance,
-                       double norm2, double step);
-
 // R^2 e_n^2 in units of y^2: smallest radius e with [sum_i min(l_i, e^2)/n]^{1/2} <=
 // e^2 R / (2 e sigma), squared, times R^2. Report it with the bound's factor 12, never e_n^2 alone.
 double critical_radius2(std::span<const double> eigenvalues, double n, double noise_variance,
                         double norm2);
-
-// Closed forms of eta_T (derived; for l_k = A k^-alpha with alpha > 1, for rank m once
-// 1/eta < l_m, for l_k = A exp(-c k) by fixed point).
-double rwy_stop_polynomial(double scale, double alpha, double n, double noise_variance,
-                           double norm2);
-double rwy_stop_finite_rank(double rank, double n, double noise_variance, double norm2);
-double rwy_stop_exponential(double scale, double decay, double n, double noise_variance,
-                            double norm2);
 
 // Worst-case exponent of the excess risk in n, -alpha/(alpha + 1).
 double worst_case_exponent(double alpha);

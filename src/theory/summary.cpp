@@ -95,18 +95,25 @@ json label_means(const json& labels) {
   }
   json curve = json::array();
   for (std::size_t p = 0; p < labels[0].at("plug_in").at("curve").size(); ++p) {
-    double sum = 0;
+    double sum = 0, error = 0;
     bool usable = true;
     for (const auto& set : labels) {
-      const auto& risk = set.at("plug_in").at("curve")[p].at("risk");
-      usable = usable && risk.is_number();
-      sum += usable ? risk.get<double>() : 0.0;
+      const auto& point = set.at("plug_in").at("curve")[p];
+      usable = usable && point.at("risk").is_number();
+      sum += usable ? point.at("risk").get<double>() : 0.0;
+      error += point.at("standard_error").get<double>();
     }
-    json point{{"n", labels[0].at("plug_in").at("curve")[p].at("n")}, {"risk", nullptr}};
-    if (usable) point["risk"] = sum / static_cast<double>(labels.size());
+    const auto count = static_cast<double>(labels.size());
+    json point{{"n", labels[0].at("plug_in").at("curve")[p].at("n")},
+               {"risk", nullptr},
+               {"standard_error", error / count}};
+    if (usable) point["risk"] = sum / count;
     curve.push_back(std::move(point));
   }
-  means["plug_in"] = {{"unit", "y^2"}, {"rule", "mean over the label sets"}, {"curve", curve}};
+  means["plug_in"] = {
+      {"unit", "y^2"},
+      {"rule", "mean over the label sets; standard_error as if their noises moved together"},
+      {"curve", curve}};
   return means;
 }
 

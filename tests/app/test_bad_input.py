@@ -462,7 +462,7 @@ class Directories(BadInput):
     @unittest.skipIf(os.geteuid() == 0, "root passes permission bits")
     def test_permission_bits(self):
         (self.home / "run").mkdir(mode=0o500)
-        self.refused(IO, "run.toml", "run.directory", job=self.job(self.train))
+        self.refused(IO, str(self.home / "run"), "run.directory", job=self.job(self.train))
 
     def test_file_in_place_of_the_directory(self):
         (self.home / "run").write_text("precious")

@@ -256,6 +256,75 @@ class Theory(support.Case):
         self.assertEqual(*theories)
 
 
+class Record(support.Case):
+    """What a run directory tells of the commands that made its files."""
+
+    def setUp(self):
+        super().setUp()
+        self.train = support.write_classes(self.home / "train.h5", self.generator, 12)
+        self.directory = self.home / "run"
+
+    def summary(self):
+        return json.loads((self.directory / "summary.json").read_text())
+
+    def kept(self):
+        return tomllib.loads((self.directory / "run.toml").read_text())
+
+    def test_a_run_that_does_nothing_keeps_the_numbers(self):
+        job = self.job(self.train, spectrum={})
+        self.run_well("run", job, ranks=2)
+        first = self.summary()
+        self.run_well("run", job)
+        again = self.summary()
+        self.assertEqual(again["ranks"], 1)
+        self.assertEqual(again["timings"], first["timings"])
+        for stage in ("kernel", "spectrum"):
+            self.assertTrue(again[stage].pop("reused"))
+            first[stage].pop("reused", None)
+            self.assertEqual(again[stage], first[stage])
+            self.assertEqual(again[stage]["made"]["ranks"], 2)
+        self.run_well("spectrum", job, "--set", "spectrum.centre=raw")
+        self.assertEqual(self.summary()["kernel"]["share"], first["kernel"]["share"])
+
+    def test_a_failed_job_leaves_anothers_summary(self):
+        self.run_well("kernel", self.job(self.train))
+        before = self.summary()
+        other = self.job(self.home / "none.h5", run={"seed": 2})
+        self.assert_refused(support.run("kernel", other), 3, "none.h5", status="bad input")
+        self.assertEqual(self.summary(), before)
+        own = self.job(self.train)
+        self.train.rename(self.home / "away.h5")
+        self.assert_refused(support.run("kernel", own), 3, "train.h5", status="bad input")
+        after = self.summary()
+        self.assertEqual((after["status"], after["exit_code"]), ("bad input", 3))
+        self.assertEqual(after["kernel"], before["kernel"])
+
+    def test_every_stage_keeps_its_part_of_the_job(self):
+        self.run_well("kernel", self.job(self.train, kernel={"precision": "fp64"}))
+        self.assertNotIn("spectrum", self.kept())
+        self.run_well("spectrum", self.job(self.train, spectrum={"vectors": 3}))
+        kept = self.kept()
+        self.assertEqual((kept["kernel"]["precision"], kept["spectrum"]["vectors"]), ("fp64", 3))
+        self.assertNotIn("theory", kept)
+        self.run_well("theory", self.job(self.train, spectrum={"vectors": 3},
+                                         theory={"noise_variance": 0.1}))
+        self.assertEqual(self.kept()["theory"]["noise_variance"], 0.1)
+        again = self.run_well("run", self.directory / "run.toml")
+        for name in ("kernel.h5", "spectrum.h5", "theory.json"):
+            self.assertRegex(again.text, f"{name} is complete and")
+
+    def test_later_stages_name_the_missing_one(self):
+        job = self.job(self.train)
+        self.directory.mkdir()
+        for verb in ("spectrum", "theory"):
+            for ranks in (0, 2):
+                self.assert_refused(support.run(verb, job, ranks=ranks), 5, "kernel.h5",
+                                    "run `ntk kernel` first", status="input/output failure")
+        (self.directory / "kernel.h5.partial").touch()
+        self.assert_refused(support.run("spectrum", job), 5, "not complete",
+                            "run `ntk kernel` first", status="input/output failure")
+
+
 class Program(support.Case):
     def test_version(self):
         result = support.run("version")

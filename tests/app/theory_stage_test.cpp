@@ -51,7 +51,18 @@ struct Example {
     for (std::size_t i = 0; i < k.size(); ++i) k[i] += head[i];
     return k;
   }
+  // The targets' signs as two classes, which come without reference and noise.
+  void make_classes() {
+    samples.classes = {"low", "high"};
+    for (const double t : samples.reference) samples.label.push_back(t > 2);
+    samples.target.clear();
+    samples.label_sets = 0;
+    samples.reference.clear();
+    samples.reference_variance.clear();
+    samples.noise_variance.clear();
+  }
   std::vector<double> head, body, outputs;
+  std::int64_t output_columns = 1;
   store::SampleTable samples;
 };
 
@@ -66,6 +77,7 @@ class TheoryStage : public testing::Test {
     spec.identity = {{"run.seed", 1}};
     spec.provenance = {{"program", "test"}};
     spec.groups = {"head", "body"};
+    spec.output_columns = example.output_columns;
     store::KernelSet set;
     set.grid.row_starts = {0, 50, rows};
     set.grid.column_starts = set.grid.row_starts;
@@ -87,8 +99,9 @@ class TheoryStage : public testing::Test {
       };
       store::TileData data{from(total), {from(example.head), from(example.body)}, {}};
       if (p == q) {
-        data.outputs.assign(example.outputs.begin() + set.grid.row_starts[p],
-                            example.outputs.begin() + set.grid.row_starts[p + 1]);
+        const auto columns = example.output_columns;
+        data.outputs.assign(example.outputs.begin() + set.grid.row_starts[p] * columns,
+                            example.outputs.begin() + set.grid.row_starts[p + 1] * columns);
       }
       writer.write({0, tile, 0}, data);
     }
@@ -165,9 +178,18 @@ TEST_F(TheoryStage, WritesItsFileOnceAndPrintsATable) {
 
   std::string table;
   for (const auto& line : theory_table(first)) table += line + "\n";
-  for (const char* word : {"alpha", "predicted", "n = 96", "worst case", "RWY", "GCV", "oracle",
-                           "never", "rkhs_norm2"}) {
+  for (const char* word :
+       {"alpha", "predicted", "n = 96", "worst case", "RWY", "GCV", "oracle", "never", "rkhs_norm2",
+        " ± ", "label noise makes", "training rows of each"}) {
     EXPECT_NE(table.find(word), std::string::npos) << word << "\n" << table;
+  }
+
+  // What cannot be measured is not compared with its limit.
+  auto& growth = stored["kernels"]["total"]["labels"][0]["growth"];
+  growth["value"] = nullptr;
+  growth["target_in_rkhs"] = nullptr;
+  for (const auto& line : theory_table(stored)) {
+    EXPECT_EQ(line.find("above 1.2"), std::string::npos) << line;
   }
 }
 
@@ -204,13 +226,7 @@ TEST_F(TheoryStage, KeepsOrSubtractsTheOutputs) {
 
 TEST_F(TheoryStage, ClassesAreIndicatorsWithEstimatedNoise) {
   Example example;
-  example.samples.classes = {"low", "high"};
-  for (const double t : example.samples.reference) example.samples.label.push_back(t > 2);
-  example.samples.target.clear();
-  example.samples.label_sets = 0;
-  example.samples.reference.clear();
-  example.samples.reference_variance.clear();
-  example.samples.noise_variance.clear();
+  example.make_classes();
   const auto report = theory_of(example).at("kernels").at("total");
   ASSERT_EQ(report.at("labels").size(), 2u);
   EXPECT_EQ(report.at("labels")[1].at("name"), "class high");
@@ -218,6 +234,36 @@ TEST_F(TheoryStage, ClassesAreIndicatorsWithEstimatedNoise) {
   const auto& noise = report.at("labels")[0].at("noise_variance");
   EXPECT_NE(noise.at("rule").get<std::string>().find("estimate"), std::string::npos);
   EXPECT_TRUE(report.at("held_out").is_null());
+}
+
+TEST_F(TheoryStage, KeepsOutputsOfClassesOnlyWhereEachHasItsOwn) {
+  Example example;  // one functional of the outputs, as kernel.outputs = "difference" stores
+  example.make_classes();
+  job.theory.f0 = "keep";
+  try {
+    theory_of(example);
+    ADD_FAILURE() << "two class indicators minus one output";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ExitCode::usage);
+    EXPECT_NE(std::string(e.what()).find("\"subtract\""), std::string::npos) << e.what();
+  }
+
+  std::filesystem::remove(job.run.directory + "/kernel.h5");
+  example.output_columns = 2;  // as with "mean_diagonal": an output for each class
+  theory::test::Draw draw(72);
+  example.outputs = draw.normals(2 * rows);
+  const auto labels = theory_of(example).at("kernels").at("total").at("labels");
+  ASSERT_EQ(labels.size(), 2u);
+  for (std::size_t c = 0; c < 2; ++c) {
+    double mean = 0, square = 0;
+    for (std::size_t i = 0; i < rows; ++i) {
+      const double v =
+          (example.samples.label[i] == static_cast<int>(c)) - example.outputs[2 * i + c];
+      mean += v / rows;
+      square += v * v / rows;
+    }
+    EXPECT_NEAR(value(labels[c].at("label_variance")), square - mean * mean, 1e-9);
+  }
 }
 
 TEST_F(TheoryStage, ErrorsNameWhatIsMissing) {

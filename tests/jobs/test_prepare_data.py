@@ -249,7 +249,12 @@ class PrepareData(unittest.TestCase):
                            ('{"text": "a"}', ["line 2", "no value for 'y'"]),
                            ('{"text": null, "y": 1}', ["line 2", "no value for 'text'"]),
                            ('{"text": 5, "y": 1}', ["line 2", "'text' is not text"]),
-                           ('{"text": "a", "y": true}', ["line 2", "'y' is True"])]:
+                           ('{"text": "a", "y": true}', ["line 2", "'y' is True"]),
+                           # Beyond float64, and beyond what Python reads as an integer.
+                           ('{"text": "a", "y": 1%s}' % ("0" * 400),
+                            ["line 2", "'y' is 1000", "finite number"]),
+                           ('{"text": "a", "y": 1%s}' % ("0" * 5000),
+                            ["line 2", "a number cannot be read"])]:
             with self.subTest(line):
                 source = self.write("in.jsonl", '{"text": "fox", "y": 1}\n' + line + "\n")
                 self.refused(3, source, "--target", "y", says=says)

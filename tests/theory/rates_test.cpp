@@ -44,7 +44,7 @@ Slopes sequence_model(double alpha, double r) {
     for (double& v : g) v /= norm;
     std::vector<double> grid;
     for (int i = 0; i <= 300; ++i) grid.push_back(std::pow(10.0, -1 + 0.03 * i));
-    const double best = oracle_stop(l, g, nz, grid);
+    const double best = test::oracle_stop(l, g, nz, grid);
     const double eta = rwy_stop(l, n, noise, 1.0);
     sizes.push_back(n);
     descent.push_back(in_sample_risk(flow_residual(l, best), g, nz).total());
@@ -107,7 +107,8 @@ TEST(Rates, TheRulesOwnTargetIsNoTestOfItsExponent) {
     const auto g = grid_power(count, [](double x) { return std::abs(x - 0.5) - 0.5; });
     const std::vector<double> noise(count, 1 / n);
     oracle.push_back(
-        in_sample_risk(flow_residual(l, oracle_stop(l, g, noise, eta_grid(l))), g, noise).total());
+        in_sample_risk(flow_residual(l, test::oracle_stop(l, g, noise, eta_grid(l))), g, noise)
+            .total());
     rule.push_back(in_sample_risk(flow_residual(l, rwy_stop(l, n, 1, 1)), g, noise).total());
     radius.push_back(critical_radius2(l, n, 1, 1));
   }
@@ -128,7 +129,8 @@ TEST(Rates, TargetJustInsideTheSpaceOnTheGrid) {
       g.push_back(l[k - 1] * std::pow(static_cast<double>(k), -1.1) / norm);
     }
     oracle.push_back(
-        in_sample_risk(flow_residual(l, oracle_stop(l, g, noise, eta_grid(l))), g, noise).total());
+        in_sample_risk(flow_residual(l, test::oracle_stop(l, g, noise, eta_grid(l))), g, noise)
+            .total());
     rule.push_back(in_sample_risk(flow_residual(l, rwy_stop(l, n, 1, 1)), g, noise).total());
   }
   EXPECT_NEAR(test::log_slope(sizes, oracle), -0.666, 0.01);
@@ -160,7 +162,7 @@ TEST(Rates, RandomDesignReachesTheMinimaxRate) {
     auto g = project(e, f);
     for (double& v : g) v = v * v / n;
     const std::vector<double> noise(count, 0.04 / n);
-    const double eta = oracle_stop(e.values, g, noise, eta_grid(e.values));
+    const double eta = test::oracle_stop(e.values, g, noise, eta_grid(e.values));
     risks.push_back(in_sample_risk(flow_residual(e.values, eta), g, noise).total());
   }
   EXPECT_NEAR(test::log_slope(sizes, risks), -0.667, 0.04);
@@ -171,7 +173,7 @@ TEST(Rates, FiniteRankLearnsAtOneOverN) {
   const std::vector<double> l{0.9, 0.5, 0.2}, g{0.3, 0.3, 0.3};
   const double n = 1024, variance = 0.04;
   const std::vector<double> noise(3, variance / n);
-  const double eta = oracle_stop(l, g, noise, eta_grid(l));
+  const double eta = test::oracle_stop(l, g, noise, eta_grid(l));
   EXPECT_NEAR(in_sample_risk(flow_residual(l, eta), g, noise).total() / (3 * variance / n), 1,
               0.01);
 }

@@ -11,6 +11,22 @@ namespace {
 constexpr double pi = std::numbers::pi;
 constexpr double e2 = std::numbers::e * std::numbers::e;
 
+// Closed forms of eta_T: for l_k = A k^-alpha with alpha > 1, for rank m once 1/eta < l_m, for l_k
+// = A exp(-c k) by fixed point. `bound` is n R^2 / (4 e^2 sigma^2).
+double bound(double n, double noise, double norm2) {
+  return n * norm2 / (4 * e2 * noise);
+}
+double polynomial_stop(double scale, double alpha, double bound) {
+  return std::pow(bound * (alpha - 1) / (alpha * std::pow(scale, 1 / alpha)), alpha / (alpha + 1));
+}
+double exponential_stop(double scale, double decay, double bound) {
+  double eta = bound * decay;
+  for (int i = 0; i < 200; ++i) {
+    eta = bound * decay / (std::max(0.0, std::log(scale * eta)) + 1);
+  }
+  return eta;
+}
+
 TEST(Stopping, MinKernelOnAGrid) {
   const std::vector<double> sizes{256, 1024, 4096, 16384};
   const std::vector<double> unit{5.639, 14.56, 36.39, 91.45};
@@ -22,7 +38,7 @@ TEST(Stopping, MinKernelOnAGrid) {
     eta.push_back(rwy_stop(l, sizes[i], 1.0, 1.0));
     EXPECT_NEAR(eta.back() / unit[i], 1, 4e-4) << sizes[i];
     EXPECT_NEAR(rwy_stop(l, sizes[i], 0.01, 1.0) / small[i], 1, 4e-4) << sizes[i];
-    const double formula = rwy_stop_polynomial(1 / (pi * pi), 2, sizes[i], 1.0, 1.0);
+    const double formula = polynomial_stop(1 / (pi * pi), 2, bound(sizes[i], 1, 1));
     EXPECT_NEAR(formula / closed[i], 1, 2e-4) << sizes[i];
     EXPECT_NEAR(formula, std::pow(sizes[i] * pi / (8 * e2), 2.0 / 3), 1e-9 * formula);
     EXPECT_NEAR(eta.back() / formula, 1, 0.03) << sizes[i];
@@ -38,7 +54,7 @@ TEST(Stopping, FiniteRank) {
   l[1] = 1;
   l[2] = 0.5;
   EXPECT_NEAR(critical_radius2(l, 1024, 0.04, 1.0), 3.464e-3, 5e-7);
-  EXPECT_NEAR(rwy_stop(l, 1024, 0.04, 1.0) / rwy_stop_finite_rank(3, 1024, 0.04, 1.0), 1, 1e-12);
+  EXPECT_NEAR(rwy_stop(l, 1024, 0.04, 1.0) / (bound(1024, 0.04, 1) / 3), 1, 1e-12);
 }
 
 TEST(Stopping, PolynomialAndExponentialClosedForms) {
@@ -47,8 +63,9 @@ TEST(Stopping, PolynomialAndExponentialClosedForms) {
     power.push_back(3 * std::pow(k, -1.7));
     decay.push_back(2 * std::exp(-0.05 * k));
   }
-  EXPECT_NEAR(rwy_stop(power, 2e5, 0.1, 1.5) / rwy_stop_polynomial(3, 1.7, 2e5, 0.1, 1.5), 1, 0.02);
-  EXPECT_NEAR(rwy_stop(decay, 1e6, 0.01, 1.5) / rwy_stop_exponential(2, 0.05, 1e6, 0.01, 1.5), 1,
+  EXPECT_NEAR(rwy_stop(power, 2e5, 0.1, 1.5) / polynomial_stop(3, 1.7, bound(2e5, 0.1, 1.5)), 1,
+              0.02);
+  EXPECT_NEAR(rwy_stop(decay, 1e6, 0.01, 1.5) / exponential_stop(2, 0.05, bound(1e6, 0.01, 1.5)), 1,
               0.02);
 }
 
@@ -64,18 +81,17 @@ TEST(Stopping, DoesNotDependOnTheScaleOfTheKernel) {
   }
 }
 
-TEST(Stopping, StepsAreTheLastThatKeepTheInequality) {
+TEST(Stopping, EtaIsTheLastThatKeepsTheInequality) {
   const auto l = test::min_grid_spectrum(300);
-  const double step = 0.05, n = 300, noise = 0.2, norm2 = 1.3;
-  const auto kept = [&](double steps) {
-    const double eta = steps * step;
+  const double n = 300, noise = 0.2, norm2 = 1.3;
+  const auto kept = [&](double eta) {
     double sum = 0;
     for (const double v : l) sum += std::min(v, 1 / eta);
-    return sum <= n * norm2 / (4 * e2 * noise * eta * eta);
+    return sum <= bound(n, noise, norm2) / (eta * eta);
   };
-  const auto t = static_cast<double>(rwy_steps(l, n, noise, norm2, step));
-  EXPECT_TRUE(kept(t));
-  EXPECT_FALSE(kept(t + 1));
+  const double eta = rwy_stop(l, n, noise, norm2);
+  EXPECT_TRUE(kept(eta * (1 - 1e-12)));
+  EXPECT_FALSE(kept(eta * (1 + 1e-12)));
 }
 
 TEST(Stopping, CriticalRadiusSatisfiesItsDefinition) {

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.hpp"
+#include "theory/held_out.hpp"
 #include "theory/test_kernels.hpp"
 
 namespace ntk::theory {
@@ -48,6 +49,16 @@ TheoryInputs make_inputs(std::size_t n, double scale = 1) {
   return inputs;
 }
 
+// Another label for one row.
+void relabel(TheoryInputs& inputs, std::size_t row, double label) {
+  auto kernel = inputs.kernel;
+  const std::size_t n = inputs.labels[0].values.size();
+  centre_kernel(kernel, n);
+  inputs.labels[0].values[row] = label;
+  inputs.labels[0].projections =
+      project(test::scaled_eigen(std::move(kernel), n), inputs.labels[0].values);
+}
+
 bool says(const nlohmann::json& list, const std::string& words) {
   return std::any_of(list.begin(), list.end(), [&](const nlohmann::json& line) {
     return line.get<std::string>().find(words) != std::string::npos;
@@ -87,6 +98,62 @@ TEST(Summary, SaysEverythingForAFullProblem) {
   }
   EXPECT_EQ(report.at("held_out").at("path").at("eta").size(),
             report.at("held_out").at("path").at("risk").size());
+}
+
+TEST(Summary, BiasAndVarianceAtEveryStopAddUpToSure) {
+  const auto report = theory_summary(make_inputs(128));
+  const auto& stops = report.at("labels").at(0).at("stopping");
+  const auto risk = [&](const char* rule) {
+    const auto& stop = stops.at(rule);
+    EXPECT_GE(value(stop.at("in_sample_variance")), 0) << rule;
+    return value(stop.at("in_sample_bias")) + value(stop.at("in_sample_variance"));
+  };
+  // Their sum is SURE without the noise, which SURE's own stop minimises on its grid.
+  for (const char* rule : {"gcv", "rwy", "discrepancy"}) {
+    EXPECT_GE(risk(rule), risk("sure") * (1 - 1e-2)) << rule;
+  }
+  EXPECT_LT(value(stops.at("rwy").at("in_sample_variance")),
+            value(stops.at("gcv").at("in_sample_variance")));  // it stops first
+}
+
+TEST(Summary, PredictionsBesideHeldOutRisksKnowNoTestLabels) {
+  auto inputs = make_inputs(128);
+  // A seed under which some row is in no training block of the 8 splits.
+  std::vector<bool> trained;
+  do {
+    inputs.seed += 1;
+    trained.assign(128, false);
+    for (std::uint64_t s = 0; s < 8; ++s) {
+      for (const auto r : draw_split(128, {}, 64, 48, inputs.seed + s).train) trained[r] = true;
+    }
+  } while (std::all_of(trained.begin(), trained.end(), [](bool t) { return t; }));
+  const auto row =
+      static_cast<std::size_t>(std::find(trained.begin(), trained.end(), false) - trained.begin());
+  const auto before = theory_summary(inputs);
+  relabel(inputs, row, inputs.labels[0].values[row] + 50);
+  const auto after = theory_summary(inputs);
+  EXPECT_NE(before.at("labels").at(0).at("plug_in"), after.at("labels").at(0).at("plug_in"));
+  EXPECT_EQ(before.at("held_out"), after.at("held_out"));
+  for (const auto& size : before.at("held_out").at("sizes")) {
+    EXPECT_TRUE(size.at("plug_in").is_number());
+    EXPECT_GT(size.at("plug_in_standard_error"), 0);
+  }
+}
+
+TEST(Summary, NoGrowthWithoutAFitOnHalfTheRows) {
+  // One row with another label: some halves see constant labels.
+  auto inputs = make_inputs(64);
+  inputs.labels[0].values.assign(64, 0.0);
+  relabel(inputs, 7, 1);
+  inputs.noise_source = NoiseSource::number;
+  inputs.noise_number = 1e-4;
+  const auto report = theory_summary(inputs);
+  ASSERT_EQ(report.at("labels").size(), 1u);
+  const auto& growth = report.at("labels").at(0).at("growth");
+  EXPECT_TRUE(growth.at("value").is_null());
+  EXPECT_TRUE(growth.at("target_in_rkhs").is_null());
+  EXPECT_TRUE(says(report.at("limits"), "no growth"));
+  EXPECT_FALSE(says(report.at("caveats"), "not in the RKHS"));
 }
 
 TEST(Summary, DoesNotDependOnTheScaleOfTheKernel) {

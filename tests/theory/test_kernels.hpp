@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "theory/filter.hpp"
 #include "theory/linear_algebra.hpp"
 
 namespace ntk::theory::test {
@@ -97,6 +98,20 @@ inline std::vector<double> min_grid_spectrum(std::size_t n) {
     l.push_back(1 / (4 * count * count * s * s));
   }
   return l;
+}
+
+// The point of `grid` with the least in-sample risk for a known f*.
+inline double oracle_stop(const std::vector<double>& eigenvalues, const std::vector<double>& signal,
+                          const std::vector<double>& noise, const std::vector<double>& grid) {
+  double best = 0, least = std::numeric_limits<double>::infinity();
+  for (const double eta : grid) {
+    const double risk = in_sample_risk(flow_residual(eigenvalues, eta), signal, noise).total();
+    if (risk < least) {
+      least = risk;
+      best = eta;
+    }
+  }
+  return best;
 }
 
 // Slope of log y on log x.
