@@ -47,10 +47,10 @@ class Backend {
   virtual void zero(void* device, std::size_t bytes) = 0;
 
   // --- dense algebra ----------------------------------------------------------------------------
-  // C (m x n) = A' B' + (accumulate ? C : 0), A' = A or its transpose; m may be large (token rows).
-  virtual void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n,
-                    std::int64_t k, const Real* a, std::int64_t lda, const Real* b,
-                    std::int64_t ldb, bool accumulate, Real* c, std::int64_t ldc) = 0;
+  // C (m x n) = A B' + (accumulate ? C : 0), B' = B or its transpose; m may be large (token rows).
+  virtual void gemm(bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const Real* a,
+                    std::int64_t lda, const Real* b, std::int64_t ldb, bool accumulate, Real* c,
+                    std::int64_t ldc) = 0;
 
   // --- rows -------------------------------------------------------------------------------------
   // x (rows x width) += bias (width).

@@ -40,7 +40,7 @@ class GemmRate {
     return x;
   }
   void multiply() {
-    backend_.gemm(false, true, order, order, order, a_.data(), order, a_.data(), order, false,
+    backend_.gemm(true, order, order, order, a_.data(), order, a_.data(), order, false,
                   c_.data(), order);
   }
   void measure() {

@@ -33,6 +33,7 @@ model::Pooling pooling_of(const Job& job, bool own_head) {
 // Labels are numbers: the checkpoint's outputs and the file's classes go together by position.
 void warn_of_other_classes(const model::ModelConfig& config, const data::DataFile& train) {
   if (config.labels.empty() || train.classes.empty() || config.labels == train.classes) return;
+  if (config.labels.front() == "LABEL_0") return;  // the library's names for classes without any
   log::warn(
       "the model's outputs are {} and the classes of {} are {} (they go together in this order) "
       "make sure that they mean the same",

@@ -20,7 +20,7 @@ struct KernelInputs {
   OutputMode outputs;
   Groups groups;
   jacobian::Settings settings;
-  nlohmann::json data_sha256;  // path -> hash
+  nlohmann::json data_sha256;  // set ("" = training) -> hash
 };
 
 // Reads model and data and checks them against each other and the job. Local to a rank. Throws

@@ -1,7 +1,6 @@
 """Bad input ends with PROBLEM (WHY) SUGGESTION, the right exit code and a STATUS line, on one rank
 and on four, within seconds, and leaves what was there as it was."""
 
-import concurrent.futures
 import json
 import os
 import shutil
@@ -11,50 +10,8 @@ import h5py
 import numpy as np
 
 import support
-from support import FIXTURES, HIDDEN, POSITIONS, VOCABULARY
-
-USAGE, INPUT, NUMERICAL, IO, RESOURCES = 2, 3, 4, 5, 6
-STATUS = {
-    USAGE: "usage error",
-    INPUT: "bad input",
-    NUMERICAL: "numerical failure",
-    IO: "input/output failure",
-    RESOURCES: "out of resources",
-}
-RANKS = (0, 4)  # 0: alone, without mpirun
-SECONDS = 30  # "within seconds", with room for a busy machine
-
-
-def change_config(model, **changes):
-    """Puts keys into a model's config.json; gives back what they were."""
-    config = json.loads((model / "config.json").read_text())
-    before = {key: config.get(key) for key in changes}
-    (model / "config.json").write_text(json.dumps({**config, **changes}))
-    return before
-
-
-class BadInput(support.Case):
-    def setUp(self):
-        super().setUp()
-        self.train = support.write_classes(self.home / "train.h5", self.generator, 12)
-
-    def refused(self, code, *words, job=None, verb="kernel", overrides=(), **tables):
-        """The job is refused on one and on four ranks (both at once, each in a directory of its own
-        unless the job is given), and no kernel appears."""
-        own = job is None
-        job = job or self.job(tables.pop("train", self.train), **tables)
-
-        def start(ranks):
-            sets = [*overrides, *([f"run.directory={self.home}/run{ranks}"] if own else [])]
-            return support.run(verb, job, *(["--set", *sets] if sets else []), ranks=ranks)
-
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            results = list(pool.map(start, RANKS))
-        for ranks, result in zip(RANKS, results):
-            with self.subTest(ranks=ranks):
-                self.assert_refused(result, code, *words, status=STATUS[code])
-                self.assertLess(result.seconds, SECONDS)
-        self.assertEqual(list(self.home.glob("run*/kernel.h5*")), [])
+from refusals import INPUT, IO, RANKS, RESOURCES, STATUS, USAGE, BadInput, change_config
+from support import POSITIONS, VOCABULARY
 
 
 class JobFiles(BadInput):
@@ -136,141 +93,6 @@ class JobFiles(BadInput):
             result = support.run(*words)
             self.assertEqual(result.code, USAGE, result.text)
             self.assertEqual(result.status, "STATUS: usage error")
-
-
-class Models(BadInput):
-    def model_refused(self, code, *words, model, **tables):
-        self.refused(code, *words, model={"path": model, **tables.pop("model", {})}, **tables)
-
-    def broken_weights(self, change):
-        """A model directory whose weights file went through change(header, data)."""
-        model = self.copy_model()
-        weights = model / "model.safetensors"
-        header, data = support.read_safetensors(weights)
-        support.write_safetensors(weights, *(change(header, data) or (header, data)))
-        return model
-
-    def test_missing_directory(self):
-        self.model_refused(INPUT, "no-model", model=self.home / "no-model")
-
-    def test_missing_weights(self):
-        model = self.copy_model()
-        (model / "model.safetensors").unlink()
-        self.model_refused(INPUT, "model.safetensors", model=model)
-
-    def test_pickled_weights(self):
-        model = self.copy_model()
-        (model / "model.safetensors").rename(model / "pytorch_model.bin")
-        self.model_refused(INPUT, "model.safetensors", "pytorch_model.bin", "save_pretrained",
-                           model=model)
-
-    def test_missing_config(self):
-        model = self.copy_model()
-        (model / "config.json").unlink()
-        self.model_refused(INPUT, "config.json", model=model)
-
-    def test_config_that_is_no_json(self):
-        model = self.copy_model()
-        (model / "config.json").write_text('{"model_type": "bert",')
-        self.model_refused(INPUT, "config.json", model=model)
-
-    def test_truncated_weights(self):
-        model = self.copy_model()
-        weights = model / "model.safetensors"
-        os.truncate(weights, weights.stat().st_size - 1000)
-        self.model_refused(INPUT, "model.safetensors", model=model)
-        os.truncate(weights, 100)
-        self.model_refused(INPUT, "model.safetensors", model=model)
-        os.truncate(weights, 3)
-        self.model_refused(INPUT, "model.safetensors", model=model)
-
-    def test_header_length_beyond_the_file(self):
-        model = self.copy_model()
-        weights = model / "model.safetensors"
-        weights.write_bytes(b"\xff" * 7 + b"\x7f" + weights.read_bytes()[8:])
-        self.model_refused(INPUT, "model.safetensors", model=model)
-
-    def test_offsets_beyond_the_file(self):
-        def change(header, data):
-            header["embeddings.LayerNorm.weight"]["data_offsets"][1] += 1 << 40
-        self.model_refused(INPUT, "model.safetensors", "embeddings.LayerNorm.weight",
-                           model=self.broken_weights(change))
-
-    def test_overlapping_tensors(self):
-        def change(header, data):
-            header["embeddings.LayerNorm.weight"]["data_offsets"] = list(
-                header["embeddings.LayerNorm.bias"]["data_offsets"])
-        self.model_refused(INPUT, "model.safetensors", model=self.broken_weights(change))
-
-    def test_shape_that_overflows(self):
-        def change(header, data):
-            header["embeddings.LayerNorm.weight"]["shape"] = [1 << 62, 1 << 62]
-        self.model_refused(INPUT, "embeddings.LayerNorm.weight", model=self.broken_weights(change))
-
-    def test_deeply_nested_header(self):
-        model = self.copy_model()
-        text = b"[" * 200000
-        (model / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
-        self.model_refused(INPUT, "model.safetensors", model=model)
-
-    def test_tensor_of_the_wrong_shape(self):
-        def change(header, data):
-            info = header["encoder.layer.1.intermediate.dense.weight"]
-            info["shape"] = info["shape"][::-1]
-        self.model_refused(INPUT, "encoder.layer.1.intermediate.dense.weight", "24", "16",
-                           model=self.broken_weights(change))
-
-    def test_missing_tensor(self):
-        def change(header, data):  # under another name, so that the data section stays whole
-            header["surplus"] = header.pop("encoder.layer.1.output.dense.bias")
-        self.model_refused(INPUT, "encoder.layer.1.output.dense.bias",
-                           model=self.broken_weights(change))
-
-    def test_nan_weight(self):
-        def change(header, data):
-            start = header["encoder.layer.0.attention.self.query.weight"]["data_offsets"][0]
-            data[start + 8 : start + 12] = np.float32(np.nan).tobytes()
-        self.model_refused(INPUT, "encoder.layer.0.attention.self.query.weight", "nan",
-                           model=self.broken_weights(change))
-
-    def test_unsupported_architecture_lists_the_supported_ones(self):
-        model = self.copy_model()
-        change_config(model, model_type="t5", architectures=["T5Model"])
-        self.model_refused(INPUT, "t5", "bert", "roberta", model=model)
-
-    def test_config_that_contradicts_itself(self):
-        model = self.copy_model()
-        change_config(model, num_attention_heads=3)
-        self.model_refused(INPUT, "num_attention_heads", model=model)
-
-    def test_config_much_larger_than_the_weights(self):
-        model = self.copy_model()
-        change_config(model, hidden_size=1 << 30)  # a head of 8 GiB, drawn for nothing
-        self.model_refused(INPUT, "embeddings.word_embeddings.weight", str(1 << 30), model=model)
-
-    def test_checkpoint_without_a_head(self):
-        self.refused(INPUT, "head", model={"head": "checkpoint"})
-
-    def test_checkpoint_head_for_classes_of_other_names(self):
-        model = {"path": FIXTURES / "models" / "bert-classifier", "head": "checkpoint"}
-        own = ("LABEL_0", "LABEL_1", "LABEL_2")
-        for number, classes in enumerate((own, own[::-1])):
-            train = support.write_classes(self.home / f"{number}.h5", self.generator, 8, classes)
-            for ranks in RANKS:
-                job = self.job(train, f"c{number}r{ranks}", model=model)
-                result = self.run_well("kernel", job, ranks=ranks)
-                self.assertEqual(result.text.count("LABEL_2, LABEL_1, LABEL_0"), number)
-                self.assertEqual(result.text.count("go together in this order"), number)
-
-    def test_head_files(self):
-        head = self.home / "head.safetensors"
-        self.refused(INPUT, "head.safetensors", model={"head": head})
-        support.pack_tensors(head, {"weight": np.ones((2, HIDDEN + 1)), "bias": np.ones(2)})
-        self.refused(INPUT, "head.safetensors", "weight", str(HIDDEN), model={"head": head})
-        support.pack_tensors(head, {"weight": np.ones((3, HIDDEN)), "bias": np.ones(3)})
-        self.refused(INPUT, "head", "3 outputs", "2", model={"head": head})
-        support.pack_tensors(head, {"weight": np.ones((2, HIDDEN)), "bias": np.ones(3)})
-        self.refused(INPUT, "head.safetensors", "bias", model={"head": head})
 
 
 class Data(BadInput):

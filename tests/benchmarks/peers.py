@@ -26,7 +26,7 @@ import h5py
 import numpy as np
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch.func import functional_call, jacrev, vmap
 
 from data_files import samples_of, write_labelled

@@ -118,8 +118,8 @@ TYPED_TEST(CpuBackendTest, ProductsHaveTheSameBitsOnAnyNumberOfThreads) {
   const std::int64_t m = 1100, n = 70, k = 50;
   const auto a = random_vector<Real>(m * k, 3), b = random_vector<Real>(n * k, 4);
   std::vector<Real> c1(static_cast<std::size_t>(m * n)), c2 = c1;
-  this->one->gemm(false, true, m, n, k, a.data(), k, b.data(), k, false, c1.data(), n);
-  this->two->gemm(false, true, m, n, k, a.data(), k, b.data(), k, false, c2.data(), n);
+  this->one->gemm(true, m, n, k, a.data(), k, b.data(), k, false, c1.data(), n);
+  this->two->gemm(true, m, n, k, a.data(), k, b.data(), k, false, c2.data(), n);
   EXPECT_EQ(c1, c2);
   double exact = 0;
   for (std::int64_t i = 0; i < k; ++i)

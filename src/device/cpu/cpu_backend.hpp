@@ -22,7 +22,7 @@ class CpuBackend final : public Backend<Real> {
   void download(void* host, const void* device, std::size_t bytes) override;
   void zero(void* device, std::size_t bytes) override;
 
-  void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const Real* a,
+  void gemm(bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const Real* a,
             std::int64_t lda, const Real* b, std::int64_t ldb, bool accumulate, Real* c,
             std::int64_t ldc) override;
 

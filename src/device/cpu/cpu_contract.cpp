@@ -91,13 +91,12 @@ void CpuBackend<Real>::contract_structured(
     aa.resize(static_cast<std::size_t>(m * n));
     gg.resize(static_cast<std::size_t>(m * n));
     w.resize(static_cast<std::size_t>(n));
-    cpu::gemm(false, true, m, n, inputs, b.p.activations + p0 * inputs, inputs,
+    cpu::gemm(true, m, n, inputs, b.p.activations + p0 * inputs, inputs,
               b.q.activations + q0 * inputs, inputs, Real(0), aa.data(), n);
     for (int c = 0; c < copies; ++c) {
       for (int d = class_diagonal ? c : 0; d < (class_diagonal ? c + 1 : copies); ++d) {
-        cpu::gemm(false, true, m, n, outputs, b.p.cotangents + (c * b.p.rows + p0) * outputs,
-                  outputs, b.q.cotangents + (d * b.q.rows + q0) * outputs, outputs, Real(0),
-                  gg.data(), n);
+        cpu::gemm(true, m, n, outputs, b.p.cotangents + (c * b.p.rows + p0) * outputs, outputs,
+                  b.q.cotangents + (d * b.q.rows + q0) * outputs, outputs, Real(0), gg.data(), n);
         const std::int64_t row0 = (class_diagonal ? 0 : c * p_stride) + b.i0;
         const std::int64_t column0 = (class_diagonal ? 0 : d * q_stride) + b.j0;
         for (std::int64_t i = 0; i < b.p.samples.samples; ++i) {
@@ -143,8 +142,8 @@ void CpuBackend<Real>::contract_matches(std::span<const typename Backend<Real>::
     for (const auto& run : b.runs) {
       const std::int64_t m = run.p_last - run.p_first, n = run.q_last - run.q_first;
       products.resize(static_cast<std::size_t>(m * n));
-      cpu::gemm(false, true, m, n, width, b.p + run.p_first * width, width,
-                b.q + run.q_first * width, width, Real(0), products.data(), n);
+      cpu::gemm(true, m, n, width, b.p + run.p_first * width, width, b.q + run.q_first * width,
+                width, Real(0), products.data(), n);
       for (std::int64_t e = 0; e < m; ++e) {
         double* to = b.tile + b.p_sample[run.p_first + e] * b.ld;
         for (std::int64_t f = 0; f < n; ++f) {

@@ -42,12 +42,12 @@ void CpuBackend<Real>::zero(void* device, std::size_t bytes) {
 }
 
 template <class Real>
-void CpuBackend<Real>::gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k,
-                            const Real* a, std::int64_t lda, const Real* b, std::int64_t ldb,
-                            bool accumulate, Real* c, std::int64_t ldc) {
+void CpuBackend<Real>::gemm(bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const Real* a,
+                            std::int64_t lda, const Real* b, std::int64_t ldb, bool accumulate,
+                            Real* c, std::int64_t ldc) {
   in_pieces(threads_, m, gemm_piece, [&](std::int64_t first, std::int64_t last) {
-    cpu::gemm(ta, tb, last - first, n, k, a + (ta ? first : first * lda), lda, b, ldb,
-              accumulate ? Real(1) : Real(0), c + first * ldc, ldc);
+    cpu::gemm(tb, last - first, n, k, a + first * lda, lda, b, ldb, accumulate ? Real(1) : Real(0),
+              c + first * ldc, ldc);
   });
 }
 

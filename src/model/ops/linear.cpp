@@ -16,8 +16,8 @@ class Linear final : public Operation<Real> {
     const auto dy = cot.of(this->output);
     const std::int64_t rows = tape.rows(x_), in = tape.width(x_), out = tape.width(this->output);
     const int copies = cot.copies();
-    tape.backend().gemm(false, false, copies * rows, in, out, dy->data(), out,
-                        tape.parameter(weight_), in, true, cot.add_to(x_), in);
+    tape.backend().gemm(false, copies * rows, in, out, dy->data(), out, tape.parameter(weight_), in,
+                        true, cot.add_to(x_), in);
     if (tape.selected(weight_)) {
       cot.factors.push_back({Factor<Real>::Kind::matrix, weight_, tape.layout(x_), tape.data(x_),
                              nullptr, dy, in, out});
@@ -35,10 +35,10 @@ class Linear final : public Operation<Real> {
     auto& device = tape.backend();
     const std::int64_t rows = tape.rows(x_), in = tape.width(x_), out = tape.width(this->output);
     Real* dy = tan.add_to(this->output);
-    device.gemm(false, true, rows, out, in, tan.of(x_).data(), in, tape.parameter(weight_), in,
-                true, dy, out);
+    device.gemm(true, rows, out, in, tan.of(x_).data(), in, tape.parameter(weight_), in, true, dy,
+                out);
     if (const Real* dw = tan.parameters[static_cast<std::size_t>(weight_)]) {
-      device.gemm(false, true, rows, out, in, tape.data(x_), in, dw, in, true, dy, out);
+      device.gemm(true, rows, out, in, tape.data(x_), in, dw, in, true, dy, out);
     }
     if (const Real* db = tan.parameters[static_cast<std::size_t>(bias_)]) {
       device.add_bias(rows, out, db, dy);
@@ -57,8 +57,8 @@ Value linear(Tape<Real>& tape, Value x, ParameterId weight, ParameterId bias,
              std::int64_t outputs) {
   const std::int64_t rows = tape.rows(x), in = tape.width(x);
   const Value y = tape.make(tape.layout(x), outputs);
-  tape.backend().gemm(false, true, rows, outputs, in, tape.data(x), in, tape.parameter(weight), in,
-                      false, tape.fill(y), outputs);
+  tape.backend().gemm(true, rows, outputs, in, tape.data(x), in, tape.parameter(weight), in, false,
+                      tape.fill(y), outputs);
   tape.backend().add_bias(rows, outputs, tape.parameter(bias), tape.fill(y));
   tape.record(y, std::make_unique<Linear<Real>>(x, weight, bias));
   return y;
