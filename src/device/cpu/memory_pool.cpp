@@ -11,19 +11,24 @@
 namespace ntk::device::cpu {
 namespace {
 
-// Rounded up to an eighth of its leading power of two: few classes, at most 12.5 % lost.
+constexpr std::size_t page = 4096, huge_page = 2 << 20;
+
+std::size_t alignment(std::size_t bytes) {
+  return bytes >= 2 * huge_page ? huge_page : page;
+}
+
+// Rounded up to an eighth of its leading power of two, but whole pages: few classes, little lost.
 std::size_t size_class(std::size_t bytes) {
-  const std::size_t unit = std::max<std::size_t>(4096, std::bit_floor(bytes) / 8);
+  const std::size_t unit = std::max(alignment(bytes), std::bit_floor(bytes) / 8);
   return (bytes + unit - 1) / unit * unit;
 }
 
 // Large blocks lie in huge pages where the system has them: contraction walks rows that are far
 // apart, and with small pages address translation costs a third of its time.
 void* allocate_pages(std::size_t bytes) {
-  constexpr std::size_t huge = 2 << 20;
-  void* pointer = std::aligned_alloc(bytes >= 2 * huge ? huge : 4096, bytes);
+  void* pointer = std::aligned_alloc(alignment(bytes), bytes);
 #ifdef MADV_HUGEPAGE
-  if (pointer != nullptr && bytes >= 2 * huge) madvise(pointer, bytes, MADV_HUGEPAGE);
+  if (pointer != nullptr && alignment(bytes) == huge_page) madvise(pointer, bytes, MADV_HUGEPAGE);
 #endif
   return pointer;
 }
