@@ -10,6 +10,8 @@ namespace {
 // Time of an operation of building a panel against GEMM's: forming is bound by writing, attention
 // and row-wise work by memory.
 constexpr double build_weight = 1.6;
+// What blocks take more than their sizes (MemoryPool's size classes).
+constexpr double pool_classes = 1.125;
 }  // namespace
 
 Operations::Operations(const model::Architecture& architecture, const model::ModelConfig& config,
@@ -111,14 +113,14 @@ double Operations::panel_bytes(int panel, std::size_t real) const {
   const double record =
       tokens * *std::max_element(widths.begin(), widths.end()) * (1.0 + 1.5 * settings_.copies);
   const auto formed = static_cast<double>(settings_.copies * at.samples * slice);
-  return 1.1 * (inputs + record + formed) * static_cast<double>(real);
+  return pool_classes * (inputs + record + formed) * static_cast<double>(real);
 }
 
 double Operations::kept_bytes(int panel, std::size_t real) const {
   const Panel& at = panels_.at(panel);
   const auto widths = record_widths(at);
-  return 1.1 * static_cast<double>(at.tokens) * std::accumulate(widths.begin(), widths.end(), 0.0) *
-         static_cast<double>(real);
+  return pool_classes * static_cast<double>(at.tokens) *
+         std::accumulate(widths.begin(), widths.end(), 0.0) * static_cast<double>(real);
 }
 
 }  // namespace ntk::kernel
