@@ -53,9 +53,6 @@ void write_warn(const std::string& text) {
 void write_error(const std::string& text) {
   if (state().rank == 0) state().err->error("ERROR: " + text);
 }
-void write_rank_warn(const std::string& text) {
-  state().err->warn("WARNING: " + with_rank(text));
-}
 void write_rank_error(const std::string& text) {
   state().err->error("ERROR: " + with_rank(text));
 }

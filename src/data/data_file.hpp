@@ -45,7 +45,7 @@ struct DataFile {
   }
 };
 
-// Whether a file must have tokens; label files for `ntk theory --targets` have none.
+// Whether a file must have tokens.
 enum class Tokens { required, optional };
 
 // Reads and checks a data file. Throws Error(input), naming row and source row where there is one:

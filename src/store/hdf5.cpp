@@ -7,6 +7,10 @@ namespace ntk::store::h5 {
 
 namespace {
 
+// Ends every complaint about contents.
+constexpr const char* remade =
+    "if the file is damaged or of another program, move it away and make it again";
+
 constexpr std::int64_t largest_transfer = std::int64_t{256} << 20;  // bytes
 
 // Collects the messages of the library's error stack, the cause first.
@@ -103,7 +107,8 @@ std::vector<std::string> strings_of(hid_t attribute, const std::string& what) {
   const Handle type(H5Aget_type(attribute), H5Tclose, what);
   const Handle space(H5Aget_space(attribute), H5Sclose, what);
   const auto count = static_cast<std::size_t>(H5Sget_simple_extent_npoints(space));
-  require(H5Tget_class(type) == H5T_STRING, ExitCode::io, "cannot {} (it is not text)", what);
+  require(H5Tget_class(type) == H5T_STRING, ExitCode::io, "cannot {} (it is not text) {}", what,
+          remade);
   std::vector<std::string> out;
   if (H5Tis_variable_str(type) > 0) {
     std::vector<char*> texts(count, nullptr);
@@ -238,8 +243,8 @@ nlohmann::json read_attribute(hid_t object, const std::string& name) {
   const Handle attribute = open_attribute(object, name);
   const Handle type(H5Aget_type(attribute), H5Tclose, what);
   const Handle space(H5Aget_space(attribute), H5Sclose, what);
-  require(H5Sget_simple_extent_npoints(space) == 1, ExitCode::io, "cannot {} (it is not one value)",
-          what);
+  require(H5Sget_simple_extent_npoints(space) == 1, ExitCode::io,
+          "cannot {} (it is not one value) {}", what, remade);
   switch (H5Tget_class(type)) {
     case H5T_STRING:
       return strings_of(attribute, what).front();
@@ -254,7 +259,7 @@ nlohmann::json read_attribute(hid_t object, const std::string& name) {
       return value;
     }
     default:
-      fail(ExitCode::io, "cannot {} (it is neither text nor a number)", what);
+      fail(ExitCode::io, "cannot {} (it is neither text nor a number) {}", what, remade);
   }
 }
 
@@ -297,22 +302,22 @@ Handle create_dataset(hid_t location, const std::string& path, hid_t type, const
 Dataset::Dataset(hid_t location, const std::string& path, int rank) : path_(path) {
   open(location);
   require(rank < 0 || rank == static_cast<int>(dims_.size()), ExitCode::io,
-          "cannot use {} of {} (it has {} dimensions, {} were expected)", path_, file_,
-          dims_.size(), rank);
+          "cannot use {} of {} (it has {} dimensions, {} were expected) {}", path_, file_,
+          dims_.size(), rank, remade);
 }
 
 Dataset::Dataset(hid_t location, const std::string& path, const Dims& dims) : path_(path) {
   open(location);
   bool fits = dims.size() == dims_.size();
   for (std::size_t i = 0; fits && i < dims.size(); ++i) fits = dims[i] < 0 || dims[i] == dims_[i];
-  require(fits, ExitCode::io, "cannot use {} of {} (its shape is ({}), ({}) was expected)", path_,
-          file_, fmt::join(dims_, ", "), fmt::join(dims, ", "));
+  require(fits, ExitCode::io, "cannot use {} of {} (its shape is ({}), ({}) was expected) {}",
+          path_, file_, fmt::join(dims_, ", "), fmt::join(dims, ", "), remade);
 }
 
 void Dataset::open(hid_t location) {
   file_ = file_of(location);
   const std::string what = fmt::format("open dataset {} of {}", path_, file_);
-  require(exists(location, path_), ExitCode::io, "cannot {} (there is none)", what);
+  require(exists(location, path_), ExitCode::io, "cannot {} (there is none) {}", what, remade);
   handle_ = Handle(H5Dopen2(location, path_.c_str(), H5P_DEFAULT), H5Dclose, what);
   const Handle space(H5Dget_space(handle_), H5Sclose, what);
   dims_ = shape_of(space);
@@ -343,8 +348,8 @@ void Dataset::transfer(hid_t type, const Dims& start, const Dims& count, void* m
       fmt::format("{} dataset {} of {}", writing ? "write" : "read", path_, file_);
   const Handle stored(H5Dget_type(handle_), H5Tclose, what);
   require(H5Tget_class(stored) == H5Tget_class(type), ExitCode::io,
-          "cannot {} (it does not hold {})", what,
-          H5Tget_class(type) == H5T_FLOAT ? "floating-point numbers" : "integers");
+          "cannot {} (it does not hold {}) {}", what,
+          H5Tget_class(type) == H5T_FLOAT ? "floating-point numbers" : "integers", remade);
   ensure(start.size() == dims_.size() && count.size() == dims_.size(), "rank of a box in {}",
          path_);
   for (std::size_t i = 0; i < dims_.size(); ++i)
