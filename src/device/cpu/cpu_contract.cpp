@@ -43,13 +43,14 @@ template <class Real>
 void CpuBackend<Real>::contract(std::span<const typename Backend<Real>::Product> products,
                                 std::int64_t chunk) {
   // Pieces of at most this many rows a side: their packed chunks stay in a core's cache.
-  constexpr std::int64_t side = 192, unit = 32;
+  constexpr std::int64_t side = 288, least = 128, unit = 32;
   struct Piece {
     const typename Backend<Real>::Product* of;
     std::int64_t i, m, j, n;
   };
-  const auto cut = [](std::int64_t rows) {  // near-equal sides
-    const std::int64_t parts = (rows + side - 1) / side;
+  const auto cut = [](std::int64_t rows) {  // near-equal sides, and work for more than one thread
+    const std::int64_t parts =
+        std::max((rows + side - 1) / side, std::min<std::int64_t>(2, (rows + least - 1) / least));
     return ((rows + parts - 1) / parts + unit - 1) / unit * unit;
   };
   std::vector<Piece> pieces;

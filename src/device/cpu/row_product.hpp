@@ -83,7 +83,9 @@ void multiply(std::int64_t k, const Real* a, const Real* b, std::int64_t rows, s
   for (std::int64_t t = 0; t < k; ++t) {
     Lane x[groups];
     for (int j = 0; j < groups; ++j) {
-      x[j] = *reinterpret_cast<const Lane*>(b + (j * k + t) * lanes);
+      const Real* from = b + (j * k + t) * lanes;
+      x[j] = *reinterpret_cast<const Lane*>(from);
+      __builtin_prefetch(from + 16 * lanes);  // b streams from the second-level cache
     }
     for (int i = 0; i < height; ++i) {
       const Real y = a[t * lanes + i];
