@@ -40,8 +40,8 @@ class GemmRate {
     return x;
   }
   void multiply() {
-    backend_.gemm(true, order, order, order, a_.data(), order, a_.data(), order, false,
-                  c_.data(), order);
+    backend_.gemm(true, order, order, order, a_.data(), order, a_.data(), order, false, c_.data(),
+                  order);
   }
   void measure() {
     {
