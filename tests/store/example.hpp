@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 #include <mpi.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdint>
@@ -12,34 +11,35 @@
 #include <functional>
 #include <iterator>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "parallel/collectives.hpp"
 #include "store/kernel_layout.hpp"
+#include "support/files.hpp"
 
 namespace ntk::store::example {
 
-// A directory of its own for each test, agreed on by the communicator and removed by its first
-// rank.
+// A folder of its own for each test, known to all ranks of the communicator and removed by its
+// first one.
 class Scratch {
  public:
   explicit Scratch(MPI_Comm comm = MPI_COMM_SELF) : comm_(comm) {
-    char name[] = "/tmp/ntk-store-XXXXXX";
-    MPI_Comm_rank(comm, &rank_);
-    if (rank_ == 0 && !mkdtemp(name)) ADD_FAILURE() << "no scratch directory";
-    MPI_Bcast(name, sizeof name, MPI_CHAR, 0, comm);
-    path_ = name;
+    int rank = 0;
+    MPI_Comm_rank(comm, &rank);
+    parallel::collectively(comm, [&] {
+      if (rank == 0) path_ = folder_.emplace().path();
+    });
+    parallel::broadcast(comm, path_);
   }
-  ~Scratch() {
-    MPI_Barrier(comm_);
-    if (rank_ == 0) std::filesystem::remove_all(path_);
-  }
+  ~Scratch() { MPI_Barrier(comm_); }
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
   const std::string& path() const { return path_; }
 
  private:
   MPI_Comm comm_;
-  int rank_ = 0;
+  std::optional<test::TemporaryFolder> folder_;
   std::string path_;
 };
 

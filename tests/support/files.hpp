@@ -28,7 +28,10 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
-  std::string path(const std::string& name = "") const { return (path_ / name).string(); }
+  // Of a file in it; without a name its own.
+  std::string path(const std::string& name = "") const {
+    return name.empty() ? path_.string() : (path_ / name).string();
+  }
 
   // Writes `content` as file `name` and gives back its path.
   std::string write(const std::string& name, const std::string& content) const {
