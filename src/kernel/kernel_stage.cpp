@@ -75,7 +75,8 @@ void check_first(const Job& job, const Resources& resources, const KernelInputs&
                               inputs.panels);
   static_cast<void>(MemoryPlan(job, inputs, operations, resources.memory));
   if (rank != 0) return;
-  check_memory(inputs, check_samples(inputs, job.run.seed), resources.memory);
+  static_cast<void>(
+      check_panel_samples(inputs, check_samples(inputs, job.run.seed), resources.memory));
   for (const auto& p :
        inputs.model.architecture.parameters) {  // reading refuses what is not finite
     if (!p.source.empty()) static_cast<void>(inputs.model.checkpoint->read<float>(p.source));

@@ -46,12 +46,14 @@ Panels check_panels(const KernelInputs& inputs, const std::vector<std::int64_t>&
   return Panels(std::move(sets), {starts});
 }
 
-// Samples a panel so that two of them and their tile fit; 0 = not even one sample does.
-std::int64_t samples_that_fit(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
-                              std::size_t memory) {
+}  // namespace
+
+std::int64_t check_panel_samples(const KernelInputs& inputs,
+                                 const std::vector<std::int64_t>& samples, std::size_t memory) {
   const auto count = static_cast<std::int64_t>(samples.size());
   if (memory == 0) return count;
-  const double free = static_cast<double>(memory) - weight_bytes(inputs.model, sizeof(double));
+  const double weights = weight_bytes(inputs.model, sizeof(double));
+  const double free = static_cast<double>(memory) - weights;
   for (std::int64_t each = count; each > 0; each /= 2) {
     const Panels panels = check_panels(inputs, samples, each);
     const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
@@ -61,26 +63,18 @@ std::int64_t samples_that_fit(const KernelInputs& inputs, const std::vector<std:
       largest = std::max(largest, operations.panel_bytes(p, sizeof(double)));
     }
     const auto rows = static_cast<double>(inputs.settings.tile_rows(each));
+    // Two panels and their tile.
     if ((each == count ? 1 : 2) * largest + 4 * 8 * rows * rows <= free) return each;
   }
-  return 0;
-}
-
-}  // namespace
-
-void check_memory(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
-                  std::size_t memory) {
-  require(samples_that_fit(inputs, samples, memory) > 0, ExitCode::resources,
-          "the check of the kernel's error in fp64 does not fit into the {:.2g} GiB of the first "
-          "rank (its weights take {:.2g} GiB) raise kernel.memory_gib or run fewer ranks a node",
-          static_cast<double>(memory) / (1 << 30),
-          weight_bytes(inputs.model, sizeof(double)) / (1 << 30));
+  fail(ExitCode::resources,
+       "the check of the kernel's error in fp64 does not fit into the {:.2g} GiB of the first "
+       "rank (its weights take {:.2g} GiB) raise kernel.memory_gib or run fewer ranks a node",
+       static_cast<double>(memory) / (1 << 30), weights / (1 << 30));
 }
 
 std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
                               int threads, std::size_t memory) {
-  check_memory(inputs, samples, memory);
-  const Panels panels = check_panels(inputs, samples, samples_that_fit(inputs, samples, memory));
+  const Panels panels = check_panels(inputs, samples, check_panel_samples(inputs, samples, memory));
   auto backend = device::make_cpu_backend<double>(threads, memory);
   const model::Model<double> model(*backend, inputs.model);
   const Groups whole{{}, std::vector<int>(inputs.model.architecture.parameters.size(), -1)};

@@ -12,13 +12,15 @@ double unit_roundoff(const std::string& precision);
 // The drawn training samples, ascending: max(1, 64 / C) of them, at most all.
 std::vector<std::int64_t> check_samples(const KernelInputs& inputs, std::int64_t seed);
 
-// Their kernel rows against each other, in fp64, row-major in the file's row order. Uses at most
-// `memory` bytes (0 = not limited), by cutting the draw into smaller panels; `check_memory` throws
+// How many of them make a panel, so that the check takes at most `memory` bytes (0 = not limited).
 // Error(resources) when even single samples do not fit.
+std::int64_t check_panel_samples(const KernelInputs& inputs,
+                                 const std::vector<std::int64_t>& samples, std::size_t memory);
+
+// Their kernel rows against each other, in fp64, row-major in the file's row order, within
+// `memory` bytes.
 std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
                               int threads, std::size_t memory);
-void check_memory(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
-                  std::size_t memory);
 
 // The same entries as they are stored. The tiles are whole.
 std::vector<double> stored_entries(const KernelInputs& inputs, const store::KernelWriter& writer,
