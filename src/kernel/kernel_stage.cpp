@@ -68,19 +68,32 @@ bool wants_mirror(const Job& job, const KernelInputs& inputs) {
   return n * n * bytes * static_cast<double>(1 + inputs.groups.names.size()) <= 32.0 * (1 << 30);
 }
 
-// Finds what would end the work at once before a file is laid out: that of a refused job would
-// stand in the way of the corrected one, which has another identity.
-void check_first(const Job& job, const Resources& resources, const KernelInputs& inputs, int rank) {
+// Refuses what would run out of memory, the self-check at the very end included.
+void check_memory(const Job& job, const Resources& resources, const KernelInputs& inputs,
+                  int rank) {
   const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
                               inputs.panels);
   static_cast<void>(MemoryPlan(job, inputs, operations, resources.memory));
   if (rank != 0) return;
   static_cast<void>(
       check_panel_samples(inputs, check_samples(inputs, job.run.seed), resources.memory));
-  for (const auto& p :
-       inputs.model.architecture.parameters) {  // reading refuses what is not finite
+}
+
+// Reading refuses weights that are not finite.
+void check_weights(const KernelInputs& inputs) {
+  for (const auto& p : inputs.model.architecture.parameters) {
     if (!p.source.empty()) static_cast<void>(inputs.model.checkpoint->read<float>(p.source));
   }
+}
+
+// Finds what would end the work, before any is done and before a file is laid out: that of a
+// refused job would stand in the way of the corrected one, which has another identity. A file that
+// is there was laid out for weights that passed.
+void check_first(const Job& job, const Resources& resources, const KernelInputs& inputs, int rank) {
+  const std::string path = job.run.directory + "/kernel.h5";
+  if (store::file_exists(path)) return;
+  check_memory(job, resources, inputs, rank);
+  if (rank == 0 && !store::file_exists(path + ".partial")) check_weights(inputs);
 }
 
 double sum_contraction(const Panels& panels, const Operations& operations,
@@ -246,10 +259,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   std::string weights;
   parallel::collectively(comm, [&] {
     if (rank == 0) weights = inputs->model.checkpoint->sha256();
-    const std::string path = job.run.directory + "/kernel.h5";
-    if (!store::file_exists(path) && !store::file_exists(path + ".partial")) {
-      check_first(job, resources, *inputs, rank);
-    }
+    check_first(job, resources, *inputs, rank);
   });
   parallel::broadcast(comm, weights);
   const json identity = kernel_identity(job, *inputs, weights);

@@ -5,6 +5,7 @@ import os
 import re
 import unittest
 
+import h5py
 import numpy as np
 import support
 
@@ -49,6 +50,26 @@ class Memory(support.Case):
         self.run_well("kernel", job, "--set", f"kernel.memory_gib={1.06 * needed + 0.001}")
         kernel = support.read_kernel(self.home / "tight" / "kernel.h5")
         self.assertTrue(np.isfinite(kernel).all())
+
+    def test_the_last_check_is_refused_first(self):
+        job = self.make("run", 20, tile_samples=1)
+        directory = self.home / "run"
+        little = ("--set", "kernel.memory_gib=0.0003")  # for a pair of panels; fp64 asks for more
+        self.assert_refused(support.run("kernel", job, *little), 6, "check of the kernel's error",
+                            status="out of resources")
+        self.assertFalse((directory / "kernel.h5.partial").exists())
+
+        self.run_well("kernel", job)
+        whole = support.contents(directory / "kernel.h5")
+        begun = (directory / "kernel.h5").rename(directory / "kernel.h5.partial")
+        with h5py.File(begun, "r+") as file:  # as if killed before its last tile
+            file["journal/kernel/state"][0, -1] = 0
+        refused = support.run("kernel", job, *little)
+        self.assert_refused(refused, 6, "check of the kernel's error", status="out of resources")
+        self.assertNotIn("kernel: going on", refused.text)
+        result = self.run_well("kernel", job)
+        self.assertIn("209 tiles are there (0 damaged)", result.text)
+        self.assertEqual(support.contents(directory / "kernel.h5"), whole)
 
 
 if __name__ == "__main__":
