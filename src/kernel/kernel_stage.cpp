@@ -16,6 +16,7 @@
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
 #include "store/disk.hpp"
+#include "store/kernel_layout.hpp"
 
 namespace ntk::kernel {
 namespace {
@@ -230,16 +231,18 @@ void agree_on_identity(MPI_Comm comm, const json& identity, bool other_hardware)
   for (const auto& text : all) {
     if (text == all.front()) continue;
     const json other = json::parse(text);
-    for (const auto& [key, value] : first["identity"].items()) {
+    const json& ours = first["identity"];
+    const json& theirs = other["identity"];
+    for (const auto& key : store::differing_keys(ours, theirs)) {
       const bool hardware =
           std::find(hardware_keys.begin(), hardware_keys.end(), key) != hardware_keys.end();
-      if (other["identity"][key] == value || (hardware && other_hardware)) continue;
+      if (hardware && other_hardware) continue;
       throw parallel::AgreedError(
           ExitCode::usage,
           fmt::format("{} differs between ranks: {} on {}, {} on {} (a tile's bits must not depend "
                       "on who computes it) {}",
-                      key, value.dump(), first["host"].get<std::string>(),
-                      other["identity"][key].dump(), other["host"].get<std::string>(),
+                      key, ours.value(key, json()).dump(), first["host"].get<std::string>(),
+                      theirs.value(key, json()).dump(), other["host"].get<std::string>(),
                       hardware ? "use nodes of one kind, or kernel.allow_other_hardware = true"
                                : "give all nodes the same files"));
     }

@@ -243,6 +243,16 @@ void lay_out(const std::string& path, const KernelSpec& spec) {
   sync_path(path);
 }
 
+std::vector<std::string> differing_keys(const nlohmann::json& a, const nlohmann::json& b) {
+  auto keys = a;
+  keys.update(b);
+  std::vector<std::string> differing;
+  for (const auto& [key, unused] : keys.items()) {
+    if (!a.contains(key) || !b.contains(key) || a[key] != b[key]) differing.push_back(key);
+  }
+  return differing;
+}
+
 void check_identity(hid_t file, const std::string& path, const KernelSpec& spec) {
   require(h5::has_attribute(file, "format") && h5::read_attribute(file, "format") == kernel_format,
           ExitCode::io, "cannot use {} (it is not a kernel file) choose another run.directory",
@@ -257,18 +267,13 @@ void check_identity(hid_t file, const std::string& path, const KernelSpec& spec)
           "cannot use {} (its identity is no JSON object) it is "
           "damaged: choose another run.directory",
           path);
-  auto keys = stored;
-  keys.update(spec.identity);
+  const auto text = [](const nlohmann::json& from, const std::string& key) {
+    return from.contains(key) ? from[key].dump() : std::string("none");
+  };
   std::vector<std::string> differences;
-  for (const auto& [key, unused] : keys.items()) {
-    const auto text = [&](const nlohmann::json& from) {
-      return from.contains(key) ? from[key].dump() : std::string("none");
-    };
-    const bool equal =
-        stored.contains(key) && spec.identity.contains(key) && stored[key] == spec.identity[key];
-    if (equal) continue;
+  for (const auto& key : differing_keys(stored, spec.identity)) {
     const std::string line =
-        fmt::format("{}: file {}, job {}", key, text(stored), text(spec.identity));
+        fmt::format("{}: file {}, job {}", key, text(stored, key), text(spec.identity, key));
     if (std::find(spec.free_keys.begin(), spec.free_keys.end(), key) != spec.free_keys.end())
       log::warn("{} goes on with another value of {}", path, line);
     else

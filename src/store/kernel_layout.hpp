@@ -56,6 +56,9 @@ void check_spec(const KernelSpec& spec);
 // is known before the first tile. The file is synced on return.
 void lay_out(const std::string& path, const KernelSpec& spec);
 
+// The keys, ascending, that two identities do not both have with one value.
+std::vector<std::string> differing_keys(const nlohmann::json& a, const nlohmann::json& b);
+
 // Throws Error(usage) naming the identity keys in which the file differs from the job, and
 // Error(io) for a file that is none of ours or is laid out in another way.
 void check_identity(hid_t file, const std::string& path, const KernelSpec& spec);
