@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "base/log.hpp"
-#include "store/kernel_layout.hpp"
+#include "base/text.hpp"
 
 namespace ntk::app {
 
@@ -111,7 +111,7 @@ void write_summary(const std::string& directory, json summary, ExitCode code,
   summary["status"] = status_word(code);
   summary["exit_code"] = static_cast<int>(code);
   if (!message.empty()) summary["error"] = message;
-  summary["ended"] = store::time_stamp();
+  summary["ended"] = time_stamp();
   {
     std::ofstream file(fresh);
     file << summary.dump(2) << "\n";

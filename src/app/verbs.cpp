@@ -6,12 +6,12 @@
 #include "app/theory_stage.hpp"
 #include "base/log.hpp"
 #include "base/stopwatch.hpp"
+#include "base/text.hpp"
 #include "device/cpu/blas_core.hpp"
 #include "kernel/kernel_stage.hpp"
 #include "parallel/collectives.hpp"
 #include "spectrum/stage.hpp"
 #include "store/disk.hpp"
-#include "store/kernel_layout.hpp"
 
 namespace ntk::app {
 namespace {
@@ -81,7 +81,7 @@ class Runner {
     summary_["timings"][std::string(name) + "_with_setup"] = seconds;
     if (!result.value("reused", false)) {
       result["made"] = {
-          {"ended", store::time_stamp()}, {"ranks", ranks_}, {"threads", resources_.threads}};
+          {"ended", time_stamp()}, {"ranks", ranks_}, {"threads", resources_.threads}};
     }
     summary_[name] = std::move(result);
     // Only now: before, the directory might have held another job's kernel.
@@ -106,12 +106,9 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
   const kernel::Resources resources = find_resources(comm, job);
   print_start(comm, resources, thread_level);
   if (job.run.max_hours > 0) log::warn("run.max_hours has no effect in this version");
-  json summary = {{"started", store::time_stamp()},
-                  {"versions", versions()},
-                  {"job", to_toml(job)},
-                  {"ranks", ranks},
-                  {"threads", resources.threads},
-                  {"timings", json::object()}};
+  json summary = {{"started", time_stamp()},      {"versions", versions()},
+                  {"job", to_toml(job)},          {"ranks", ranks},
+                  {"threads", resources.threads}, {"timings", json::object()}};
   const auto close = [&](ExitCode code, const std::string& message) {
     if (rank == 0) write_summary(job.run.directory, summary, code, message);
   };

@@ -1,6 +1,9 @@
 #include "base/text.hpp"
 
+#include <fmt/chrono.h>
+
 #include <algorithm>
+#include <ctime>
 #include <numeric>
 
 namespace ntk {
@@ -45,6 +48,10 @@ std::string printable(std::string_view text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
   return text.size() > longest ? shown + "..." : shown;
+}
+
+std::string time_stamp() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
 }  // namespace ntk

@@ -1,4 +1,4 @@
-// Small text helpers for messages.
+// Small text helpers for messages and records.
 #pragma once
 
 #include <string>
@@ -17,5 +17,8 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 // Text of foreign origin made fit for a message: control characters become '?', the end of a long
 // one is cut.
 std::string printable(std::string_view text);
+
+// Current time, UTC, as in 2024-05-17T09:30:00Z.
+std::string time_stamp();
 
 }  // namespace ntk

@@ -1,12 +1,10 @@
 #include "store/kernel_layout.hpp"
 
-#include <fmt/chrono.h>
-
 #include <algorithm>
-#include <ctime>
 #include <set>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "store/disk.hpp"
 
 namespace ntk::store {
@@ -309,10 +307,6 @@ void check_layout(hid_t file, const std::string& path, const KernelSpec& spec) {
          "run.directory, or the program that wrote it",
          path, error.what());
   }
-}
-
-std::string time_stamp() {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
 }  // namespace ntk::store

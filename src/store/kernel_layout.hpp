@@ -64,7 +64,4 @@ std::vector<std::string> differing_keys(const nlohmann::json& a, const nlohmann:
 void check_identity(hid_t file, const std::string& path, const KernelSpec& spec);
 void check_layout(hid_t file, const std::string& path, const KernelSpec& spec);
 
-// Current time, UTC, as in 2024-05-17T09:30:00Z.
-std::string time_stamp();
-
 }  // namespace ntk::store

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
 #include "store/tile_file.hpp"
