@@ -10,8 +10,9 @@
 
 namespace ntk::spectrum {
 
-// Bytes of the busiest active rank at the peak: the matrix; with all vectors, they and as much
-// again twice for the solver; for `leading` pairs, a Krylov basis of twice as many.
+// Bytes of the busiest active rank at the peak: the matrix; with all vectors, they and a workspace
+// of about three times the matrix, which makes five in all; for `leading` pairs, a Krylov basis of
+// twice as many.
 double needed_bytes(std::int64_t order, std::int64_t block, parallel::GridShape shape, Work work,
                     std::int64_t leading);
 
