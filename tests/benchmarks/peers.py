@@ -7,8 +7,9 @@ Usage, in an environment with torch, transformers, safetensors and h5py, on an i
 
 Same samples, same drawn head (C = 2, CLS pooling), same parameters for all: the weights of the
 encoder's linear maps and of the head; no embeddings, biases, norms. fp32, two threads each
-(--ranks 2: ntk on two ranks of one thread). Every measurement runs in a process of its own, warmed up, and measures the
-GEMM rate of its own BLAS first. README.md beside this script says what each rival does.
+(--ranks 2: ntk on two ranks of one thread). Every measurement runs in a process of its own, warmed
+up, and measures the GEMM rate of its own BLAS first. README.md beside this script says what each
+rival does.
 """
 
 import argparse
