@@ -29,7 +29,8 @@ import zipfile
 from pathlib import Path
 
 import prepare_data
-from prepare_data import BAD_INPUT, IO, Problem
+import source_table
+from source_table import BAD_INPUT, IO, Problem
 
 SEED = 1
 BLOCK = 30  # consecutive movie snippets were rated by the same people, in the same order
@@ -201,7 +202,7 @@ def make_sets():
 
 def version():
     """Identifies the scripts that make the files."""
-    sources = [Path(__file__), Path(prepare_data.__file__)]
+    sources = [Path(module) for module in (__file__, prepare_data.__file__, source_table.__file__)]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 

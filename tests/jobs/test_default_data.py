@@ -10,7 +10,7 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "jobs"))
 import default_data  # noqa: E402
-from prepare_data import Problem  # noqa: E402
+from source_table import Problem  # noqa: E402
 
 
 class Cleaning(unittest.TestCase):
