@@ -1,12 +1,12 @@
 #include "app/kept_job.hpp"
 
-#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <sstream>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "store/disk.hpp"
 
 namespace ntk::app {
 
@@ -41,17 +41,11 @@ void keep_job(const Job& job, Stage stage) {
   }
   const std::string now = to_toml(kept_job(stored ? &*stored : nullptr, job, stage));
   if (now == before.str()) return;
-  {
-    std::ofstream file(path + ".new");
-    file << now;
-    if (!file.flush()) {
-      log::warn("cannot write {} (the disk is full or the directory is read-only)", path);
-      return;
-    }
+  try {
+    store::replace_file(path, now);
+  } catch (const Error& error) {
+    log::warn("{}", error.what());
   }
-  std::error_code failed;
-  std::filesystem::rename(path + ".new", path, failed);
-  if (failed) log::warn("cannot write {} ({})", path, failed.message());
 }
 
 }  // namespace ntk::app

@@ -6,6 +6,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "store/disk.hpp"
 
 namespace ntk::app {
 
@@ -97,7 +98,7 @@ bool same_kernel(const std::string& job, const std::string& other) {
 
 void write_summary(const std::string& directory, json summary, ExitCode code,
                    const std::string& message) {
-  const std::string path = directory + "/summary.json", fresh = path + ".new";
+  const std::string path = directory + "/summary.json";
   std::error_code failed;
   if (!std::filesystem::is_directory(directory, failed)) return;  // the run never got one
   const json earlier = read_summary(path);
@@ -112,16 +113,11 @@ void write_summary(const std::string& directory, json summary, ExitCode code,
   summary["exit_code"] = static_cast<int>(code);
   if (!message.empty()) summary["error"] = message;
   summary["ended"] = time_stamp();
-  {
-    std::ofstream file(fresh);
-    file << summary.dump(2) << "\n";
-    if (!file.flush()) {
-      log::warn("cannot write {} (the disk is full or the directory is read-only)", path);
-      return;
-    }
+  try {
+    store::replace_file(path, summary.dump(2) + "\n");
+  } catch (const Error& error) {
+    log::warn("{}", error.what());
   }
-  std::filesystem::rename(fresh, path, failed);
-  if (failed) log::warn("cannot write {} ({})", path, failed.message());
 }
 
 }  // namespace ntk::app

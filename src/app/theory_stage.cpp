@@ -225,18 +225,7 @@ json run_theory(const Job& job) {
     theory["kernels"][name] =
         theory::theory_summary(read_theory_inputs(job, name, kernel, spectrum));
   }
-  const std::string partial = path + ".partial";
-  {
-    std::ofstream file(partial);
-    file << theory.dump(1) << "\n";
-    file.flush();
-    require(file.good(), ExitCode::io,
-            "cannot write {} (the disk may be full or the directory read-only) free some space and "
-            "run `ntk theory` again",
-            partial);
-  }
-  store::sync_path(partial);
-  store::rename_durably(partial, path);
+  store::replace_file(path, theory.dump(1) + "\n");
   for (const auto& line : theory_table(theory)) log::write_plain(line);
   theory["reused"] = false;
   return theory;

@@ -124,6 +124,16 @@ void rename_durably(const std::string& from, const std::string& to) {
   sync_path(parent(to));
 }
 
+void replace_file(const std::string& path, std::string_view content) {
+  const std::string partial = path + ".partial";
+  {
+    const Descriptor file(partial, O_WRONLY | O_CREAT | O_TRUNC);
+    file.write(0, content.data(), content.size());
+    file.sync();
+  }
+  rename_durably(partial, path);
+}
+
 SyncedFile::SyncedFile(const std::string& path)
     : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
   if (descriptor_ < 0) fail_errno("open " + path);
@@ -160,13 +170,7 @@ void save_metadata(const std::string& path, std::vector<std::pair<std::int64_t, 
     file.read(offset, copy.data() + place, static_cast<std::size_t>(bytes));
   }
   append(copy, static_cast<std::int64_t>(XXH3_64bits(copy.data(), copy.size())));
-  const std::string fresh = copy_path + ".new";
-  {
-    const Descriptor out(fresh, O_WRONLY | O_CREAT | O_TRUNC);
-    out.write(0, copy.data(), copy.size());
-    out.sync();
-  }
-  rename_durably(fresh, copy_path);
+  replace_file(copy_path, copy);
 }
 
 void restore_metadata(const std::string& path, const std::string& copy_path) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,9 @@ std::int64_t free_bytes(const std::string& directory);  // that this user may ta
 void sync_path(const std::string& path);
 // Renames over `to`, then syncs `to`'s directory.
 void rename_durably(const std::string& from, const std::string& to);
+// Writes PATH.partial, syncs it and gives it its name: whoever reads, at any time, finds the old
+// file or the whole new one.
+void replace_file(const std::string& path, std::string_view content);
 
 // A read-only descriptor for fsync: syncs what any descriptor on this node wrote to the file.
 class SyncedFile {

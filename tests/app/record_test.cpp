@@ -1,8 +1,14 @@
 // What a run directory remembers of the commands that made its files: summary.json, run.toml.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 
 #include "app/kept_job.hpp"
 #include "app/summary.hpp"
+#include "support/files.hpp"
 
 namespace ntk::app {
 namespace {
@@ -86,6 +92,38 @@ TEST(KeptJob, AStageAnswersForItsTables) {
   EXPECT_EQ(fourth.run.directory, "here");
   EXPECT_EQ(fourth.spectrum.vectors, 7);
   EXPECT_TRUE(fourth.has_theory);
+}
+
+TEST(Record, AFullDiskIsAWarning) {
+  const test::TemporaryFolder folder;
+  Job job;
+  job.run.directory = folder.path();
+  const auto content = [&](const std::string& name) {
+    std::ostringstream text;
+    text << std::ifstream(folder.path(name)).rdbuf();
+    return text.str();
+  };
+  const auto record = [&](const char* word) {
+    job.model.head = word;
+    write_summary(folder.path(), {{"job", to_toml(job)}, {"word", word}}, ExitCode::complete, "");
+    keep_job(job, Stage::kernel);
+  };
+  record("random");
+  const std::string summary = content("summary.json"), kept = content("run.toml");
+  EXPECT_EQ(json::parse(summary).at("word"), "random");
+  EXPECT_EQ(kept, to_toml(job));
+  for (const char* name : {"summary.json", "run.toml"}) {
+    std::filesystem::create_symlink("/dev/full", folder.path(name + std::string(".partial")));
+  }
+  testing::internal::CaptureStderr();
+  record("checkpoint");
+  const std::string said = testing::internal::GetCapturedStderr();
+  for (const char* name : {"summary.json", "run.toml"}) {
+    EXPECT_THAT(said, testing::HasSubstr(folder.path(name)));
+  }
+  EXPECT_THAT(said, testing::HasSubstr("No space left on device"));
+  EXPECT_EQ(content("summary.json"), summary);
+  EXPECT_EQ(content("run.toml"), kept);
 }
 
 }  // namespace
