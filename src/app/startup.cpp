@@ -16,7 +16,7 @@
 #include "base/log.hpp"
 #include "base/memory.hpp"
 #include "device/cpu/blas_core.hpp"
-#include "device/cuda_devices.hpp"
+#include "device/cuda.hpp"
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
 
@@ -99,9 +99,7 @@ void print_start(MPI_Comm comm, const kernel::Resources& resources, const char* 
   log::info("  BLAS {}, core {}; HDF5 {}, PETSc {}, SLEPc {}; device backends built: cpu{}",
             v["blas"].get<std::string>(), v["blas_core"].get<std::string>(),
             v["hdf5"].get<std::string>(), v["petsc"].get<std::string>(),
-            v["slepc"].get<std::string>(),
-            device::cuda_built() ? "; CUDA runtime present, not used by the kernel stage yet" : "");
-  for (const auto& name : device::cuda_devices()) log::info("  CUDA device {}", name);
+            v["slepc"].get<std::string>(), device::cuda_built() ? ", cuda" : "");
 }
 
 nlohmann::json versions() {
@@ -117,6 +115,7 @@ nlohmann::json versions() {
           {"mpi", library.substr(0, library.find(','))},
           {"blas", device::cpu::blas_name()},
           {"blas_core", device::cpu::blas_core()},
+          {"cuda", device::cuda_versions()},
           {"hdf5", fmt::format("{}.{}.{}", major, minor, release)},
           {"petsc", fmt::format("{}.{}.{}", PETSC_VERSION_MAJOR, PETSC_VERSION_MINOR,
                                 PETSC_VERSION_SUBMINOR)},

@@ -47,6 +47,7 @@ struct Job {
     // Full matrices on completion. Empty = on up to 32 GiB of kernel file.
     enum class Mirror { automatic, on, off } mirror = Mirror::automatic;
     bool allow_other_hardware = false;
+    bool share_gpu = false;  // several ranks on one GPU
   } kernel;
   struct Spectrum {
     std::string method = "auto";  // full | leading | auto

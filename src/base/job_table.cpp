@@ -278,6 +278,8 @@ std::vector<JobKey> make_keys() {
       flag_key("kernel", "allow_other_hardware",
                "continue a kernel that was begun on another device or BLAS",
                NTK_FIELD(bool, kernel.allow_other_hardware)),
+      flag_key("kernel", "share_gpu", "let several ranks compute on one GPU",
+               NTK_FIELD(bool, kernel.share_gpu)),
 
       text_key("spectrum", "method",
                "full | leading (k pairs, exact trace and norm) | auto, by order",

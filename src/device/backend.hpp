@@ -4,7 +4,8 @@
 // device pointers made by `allocate` of the same backend. A cotangent matrix holds `copies` stacked
 // blocks of the rows of its activation (row = copy * rows + row): one copy an output.
 // Every call has one fixed sequence of arithmetic, whatever the number of threads: results repeat
-// bit for bit.
+// bit for bit. Calls may return before the work is done (`synchronize`); those that bring something
+// to the host wait for it.
 #pragma once
 
 #include <cstddef>
@@ -21,6 +22,9 @@ namespace ntk::device {
 struct RaggedView {
   std::int64_t samples = 0;
   const std::int64_t* offsets = nullptr;  // samples + 1 entries
+  const std::int64_t* host = nullptr;     // the same on the host
+
+  std::int64_t rows() const { return host[samples] - host[0]; }
 };
 
 // What structured contraction needs of one panel's site: factors of a run of samples.
@@ -30,6 +34,31 @@ struct FactorView {
   const Real* cotangents = nullptr;   // (copies * rows, outputs)
   std::int64_t rows = 0;              // rows of the whole panel (distance between copies)
   RaggedView samples;
+};
+
+// Gradient rows of several panels as the backend multiplies them: panel p begins `stride` bytes
+// after panel p - 1. Sums over `chunk` columns (a power of two) are taken in the contraction's own
+// precision, those of chunks in fp64.
+struct Operands {
+  void* data = nullptr;
+  std::int64_t stride = 0, columns = 0, chunk = 0;
+};
+template <class Number>
+Number* panel(const Operands& operands, int slot) {
+  return reinterpret_cast<Number*>(static_cast<char*>(operands.data) + slot * operands.stride);
+}
+
+// Memory on its way from a device to the host. What is copied stays until `data` has returned.
+class HostCopy {
+ public:
+  virtual ~HostCopy() = default;
+  virtual const void* data() = 0;  // waits
+};
+
+// Operations of the contraction's own arithmetic and how long they took: what shares and floors are
+// measured against.
+struct GemmTiming {
+  double operations = 0, seconds = 0;
 };
 
 template <class Real>
@@ -44,7 +73,14 @@ class Backend {
   virtual std::size_t peak_bytes() const = 0;
   virtual void upload(void* device, const void* host, std::size_t bytes) = 0;
   virtual void download(void* host, const void* device, std::size_t bytes) = 0;
+  virtual std::unique_ptr<HostCopy> copy_out(const void* device, std::size_t bytes) = 0;
   virtual void zero(void* device, std::size_t bytes) = 0;
+  // Whether device pointers may point at any memory of the host.
+  virtual bool uses_host_memory() const = 0;
+  // Waits for everything asked for so far; call before reading a clock.
+  virtual void synchronize() = 0;
+  // Times a large product in the contraction's precision.
+  virtual GemmTiming time_gemm() = 0;
 
   // --- dense algebra ----------------------------------------------------------------------------
   // C (m x n) = A B' + (accumulate ? C : 0), B' = B or its transpose; m may be large (token rows).
@@ -99,11 +135,28 @@ class Backend {
                                  const Real* dq, const Real* dk, const Real* dv, Real* dy) = 0;
 
   // --- gradients of parameters ------------------------------------------------------------------
-  // Columns [first, first + count) x inputs of the gradients of a linear site, one row a kernel row
-  // (copy * samples + sample): j[row, (o - first) * inputs + i] = sum_t G[t, o] A[t, i].
+  // Bytes of a panel of gradient rows.
+  virtual std::int64_t operand_bytes(std::int64_t rows, std::int64_t columns) const = 0;
+  // Panel `slot` of `to`: columns [first, first + count) x inputs of the gradients of a linear
+  // site, one row a kernel row (copy * samples + sample): j[row, (o - first) * inputs + i] = sum_t
+  // G[t, o] A[t, i].
   virtual void form(const FactorView<Real>& f, int copies, std::int64_t inputs,
-                    std::int64_t outputs, std::int64_t first, std::int64_t count, Real* j,
-                    std::int64_t ldj) = 0;
+                    std::int64_t outputs, std::int64_t first, std::int64_t count,
+                    const Operands& to, int slot) = 0;
+  // The same for gradients that are there already: x (rows x to.columns).
+  virtual void put_rows(std::int64_t rows, const Real* x, const Operands& to, int slot) = 0;
+  // tile (m x n fp64, ld) += A B^T, with m rows of panel p from p_row on, and n rows of panel q. A
+  // symmetric product (A and B are the same rows) is added on and below the diagonal; what is
+  // above it is then undefined.
+  struct Product {
+    int p, q;
+    std::int64_t p_row, q_row, m, n;
+    double* tile;
+    std::int64_t ld;
+    bool symmetric;
+  };
+  // Independent products (no two write the same entries).
+  virtual void contract(const Operands& operands, std::span<const Product> products) = 0;
   // v (copies * samples x width) = sum over each sample's rows of dy.
   virtual void sum_rows(RaggedView s, std::int64_t rows, int copies, std::int64_t width,
                         const Real* dy, Real* v) = 0;
@@ -111,21 +164,6 @@ class Backend {
   virtual void sum_rows_normalised(RaggedView s, std::int64_t rows, int copies, std::int64_t width,
                                    const Real* x, const Real* statistics, const Real* dy,
                                    Real* v) = 0;
-  // tile (m x n fp64, ld) += A B^T, summed in Real over `chunk` columns and in fp64 beyond. A
-  // symmetric product (A and B are the same rows) is added on and below the diagonal; what is
-  // above it is then undefined.
-  struct Product {
-    std::int64_t m, n, k;
-    const Real* a;
-    std::int64_t lda;
-    const Real* b;
-    std::int64_t ldb;
-    double* tile;
-    std::int64_t ld;
-    bool symmetric;
-  };
-  // Independent products (no two write the same entries).
-  virtual void contract(std::span<const Product> products, std::int64_t chunk) = 0;
   // Structured contraction of two runs of samples, the first ones numbered i0 and j0 in their
   // panels: tile[c * p_stride + i0 + i, d * q_stride + j0 + j] += sum_ts (A_t . A_s)(G_ct . G_ds).
   // With `class_diagonal` only c = d, all added into tile[i0 + i, j0 + j]. `mirror`: the same
@@ -145,24 +183,24 @@ class Backend {
   virtual void sum_entries(std::int64_t entries, const std::int64_t* first,
                            const std::int64_t* rows, std::int64_t total_rows, int copies,
                            std::int64_t width, const Real* dy, Real* d) = 0;
-  // Token-match rule: for every run of matching entries, tile[p_sample[e], q_sample[f]] +=
-  // p[e] . q[f] for e, f in the run's ranges (host arrays).
-  struct MatchRun {
-    std::int64_t p_first, p_last, q_first, q_last;
+  // Token-match rule: tile[i, j] += the product of samples i and j over the ids they share. Sample
+  // i has entries [first[i], first[i + 1]) with ids ascending and sums (entries x width).
+  struct MatchSide {
+    std::int64_t samples;
+    const std::int64_t* first;
+    const std::int32_t* ids;
+    const Real* sums;
   };
   struct MatchBlock {
-    const Real* p;  // entries x width, of one copy
-    const Real* q;
-    const std::int64_t* p_sample;
-    const std::int64_t* q_sample;
-    std::span<const MatchRun> runs;
+    MatchSide p, q;
     double* tile;
     std::int64_t ld;
   };
   virtual void contract_matches(std::span<const MatchBlock> blocks, std::int64_t width) = 0;
 };
 
-// The CPU: BLAS on one thread a call, OpenMP over independent blocks. `limit_bytes` 0 = none.
+// The CPU: BLAS on one thread a call, OpenMP over independent blocks. Contracts in precision Real.
+// `limit_bytes` 0 = none.
 template <class Real>
 std::unique_ptr<Backend<Real>> make_cpu_backend(int threads, std::size_t limit_bytes);
 

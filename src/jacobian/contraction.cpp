@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/stopwatch.hpp"
+#include "device/timed.hpp"
 #include "jacobian/cost.hpp"
 #include "jacobian/matches.hpp"
 
@@ -19,21 +19,51 @@ SitePair site_pair(const Settings& s, const Factor<Real>& p, const Factor<Real>&
           s.copies,         s.class_diagonal,    symmetric};
 }
 
-// tile += J_p J_q^T for every tile; j[s] holds panel s's rows.
+// Room for gradient rows of the panels that some tile touches.
+template <class Real>
+struct OperandPanels {
+  OperandPanels(device::Backend<Real>& backend, const Settings& s,
+                std::span<const Factor<Real>* const> factors, std::span<const PairTile> tiles,
+                std::int64_t most_columns)
+      : index(factors.size(), -1) {
+    int count = 0;
+    std::int64_t most_rows = 0;
+    for (const auto& tile : tiles) {
+      for (int slot : {tile.p, tile.q}) {
+        int& at = index[static_cast<std::size_t>(slot)];
+        if (at < 0) at = count++;
+        const std::int64_t samples = factors[static_cast<std::size_t>(slot)]->layout->samples();
+        most_rows = std::max(most_rows, s.copies * samples);
+      }
+    }
+    constexpr std::int64_t alignment = 256;
+    operands.chunk = s.chunk_columns;
+    operands.stride =
+        (backend.operand_bytes(most_rows, most_columns) + alignment - 1) / alignment * alignment;
+    memory = device::Array<char, Real>(backend, count * operands.stride);
+    operands.data = memory.data();
+  }
+
+  std::vector<int> index;  // of a panel slot among the operands; -1 = not needed
+  device::Operands operands;
+  device::Array<char, Real> memory;
+};
+
+// tile += J_p J_q^T for every tile.
 template <class Real>
 void contract_columns(device::Backend<Real>& backend, const Settings& s,
                       std::span<const Factor<Real>* const> factors, std::span<const PairTile> tiles,
-                      const std::vector<const Real*>& j, std::int64_t ld, std::int64_t columns) {
+                      const OperandPanels<Real>& panels) {
   const int planes = s.class_diagonal ? s.copies : 1;
   for (int plane = 0; plane < planes; ++plane) {  // planes add to the same entries
     std::vector<typename device::Backend<Real>::Product> products;
     for (const auto& tile : tiles) {
       const auto p = static_cast<std::size_t>(tile.p), q = static_cast<std::size_t>(tile.q);
       const std::int64_t sp = factors[p]->layout->samples(), sq = factors[q]->layout->samples();
-      products.push_back({s.tile_rows(sp), s.tile_rows(sq), columns, j[p] + plane * sp * ld, ld,
-                          j[q] + plane * sq * ld, ld, tile.data, s.tile_rows(sq), tile.symmetric});
+      products.push_back({panels.index[p], panels.index[q], plane * sp, plane * sq, s.tile_rows(sp),
+                          s.tile_rows(sq), tile.data, s.tile_rows(sq), tile.symmetric});
     }
-    backend.contract(products, s.chunk_columns);
+    backend.contract(panels.operands, products);
   }
 }
 
@@ -41,35 +71,40 @@ template <class Real>
 void contract_explicit(device::Backend<Real>& backend, const Settings& s,
                        std::span<const Factor<Real>* const> factors,
                        const std::vector<PairTile>& tiles, Times& times) {
-  std::vector<char> needed(factors.size(), 0);
-  for (const auto& tile : tiles) {
-    needed[static_cast<std::size_t>(tile.p)] = needed[static_cast<std::size_t>(tile.q)] = 1;
-  }
   const std::int64_t inputs = factors[0]->inputs, outputs = factors[0]->outputs;
   const std::int64_t step = s.slice_outputs(inputs, outputs);
-  std::vector<model::Buffer<Real>> slices(factors.size());
-  std::vector<const Real*> j(factors.size(), nullptr);
-  for (std::size_t p = 0; p < factors.size(); ++p) {
-    if (!needed[p]) continue;
-    slices[p] =
-        model::Buffer<Real>(backend, s.copies * factors[p]->layout->samples() * step * inputs);
-    j[p] = slices[p].data();
-  }
+  OperandPanels<Real> panels(backend, s, factors, tiles, step * inputs);
   for (std::int64_t first = 0; first < outputs; first += step) {
     const std::int64_t count = std::min(step, outputs - first);
-    const std::int64_t columns = count * inputs;
-    {
-      Stopwatch watch(times.form);
+    panels.operands.columns = count * inputs;
+    device::timed(backend, times.form, [&] {
       for (std::size_t p = 0; p < factors.size(); ++p) {
-        if (!needed[p]) continue;
+        if (panels.index[p] < 0) continue;
         const auto& f = *factors[p];
         backend.form({f.activations, f.cotangents->data(), f.layout->rows(), f.layout->view()},
-                     s.copies, inputs, outputs, first, count, slices[p].data(), columns);
+                     s.copies, inputs, outputs, first, count, panels.operands, panels.index[p]);
       }
-    }
-    Stopwatch watch(times.contract);
-    contract_columns<Real>(backend, s, factors, tiles, j, columns, columns);
+    });
+    device::timed(backend, times.contract,
+                  [&] { contract_columns<Real>(backend, s, factors, tiles, panels); });
   }
+}
+
+// Biases and norms: their gradients are there already.
+template <class Real>
+void contract_vector(device::Backend<Real>& backend, const Settings& s,
+                     std::span<const Factor<Real>* const> factors, std::span<const PairTile> tiles,
+                     Times& times) {
+  device::timed(backend, times.contract, [&] {
+    OperandPanels<Real> panels(backend, s, factors, tiles, factors[0]->outputs);
+    panels.operands.columns = factors[0]->outputs;
+    for (std::size_t p = 0; p < factors.size(); ++p) {
+      if (panels.index[p] < 0) continue;
+      backend.put_rows(s.copies * factors[p]->layout->samples(), factors[p]->cotangents->data(),
+                       panels.operands, panels.index[p]);
+    }
+    contract_columns<Real>(backend, s, factors, tiles, panels);
+  });
 }
 
 // Runs of samples with at most `structured_rows` token rows (one sample at least).
@@ -89,18 +124,18 @@ std::vector<std::int64_t> sample_runs(const std::vector<std::int64_t>& offsets,
 template <class Real>
 void contract_structured(device::Backend<Real>& backend, const Settings& s,
                          std::span<const Factor<Real>* const> factors,
-                         const std::vector<PairTile>& tiles, Times& times) {
-  Stopwatch watch(times.contract);
+                         const std::vector<PairTile>& tiles) {
   for (const auto& tile : tiles) {
     const auto& p = *factors[static_cast<std::size_t>(tile.p)];
     const auto& q = *factors[static_cast<std::size_t>(tile.q)];
     const auto runs_p = sample_runs(p.layout->offsets(), s.structured_rows);
     const auto runs_q = sample_runs(q.layout->offsets(), s.structured_rows);
     const auto view = [](const Factor<Real>& f, std::int64_t first, std::int64_t last) {
-      return device::FactorView<Real>{f.activations,
-                                      f.cotangents->data(),
-                                      f.layout->rows(),
-                                      {last - first, f.layout->view().offsets + first}};
+      return device::FactorView<Real>{
+          f.activations,
+          f.cotangents->data(),
+          f.layout->rows(),
+          {last - first, f.layout->view().offsets + first, f.layout->view().host + first}};
     };
     std::vector<typename device::Backend<Real>::StructuredBlock> blocks;
     for (std::size_t a = 0; a + 1 < runs_p.size(); ++a) {
@@ -118,9 +153,8 @@ void contract_structured(device::Backend<Real>& backend, const Settings& s,
 
 template <class Real>
 void contract_lookup(device::Backend<Real>& backend, const Settings& s,
-                     std::span<const Factor<Real>* const> factors, std::span<const PairTile> tiles,
-                     Times& times) {
-  Stopwatch watch(times.contract);
+                     std::span<const Factor<Real>* const> factors,
+                     std::span<const PairTile> tiles) {
   std::vector<std::unique_ptr<MatchEntries<Real>>> entries(factors.size());
   for (const auto& tile : tiles) {
     for (int slot : {tile.p, tile.q}) {
@@ -143,25 +177,25 @@ void contract_parameter(device::Backend<Real>& backend, const Settings& settings
   using Kind = typename Factor<Real>::Kind;
   if (factors.empty() || tiles.empty()) return;
   switch (factors[0]->kind) {
-    case Kind::vector: {
-      Stopwatch watch(times.contract);
-      std::vector<const Real*> j;
-      for (const auto* f : factors) j.push_back(f->cotangents->data());
-      contract_columns<Real>(backend, settings, factors, tiles, j, factors[0]->outputs,
-                             factors[0]->outputs);
+    case Kind::vector:
+      contract_vector<Real>(backend, settings, factors, tiles, times);
       break;
-    }
     case Kind::lookup:
-      contract_lookup<Real>(backend, settings, factors, tiles, times);
+      device::timed(backend, times.contract,
+                    [&] { contract_lookup<Real>(backend, settings, factors, tiles); });
       break;
     case Kind::matrix: {
       std::vector<PairTile> with_explicit, with_structured;
       for (const auto& tile : tiles) {
         const auto pair = site_pair(settings, *factors[static_cast<std::size_t>(tile.p)],
                                     *factors[static_cast<std::size_t>(tile.q)], tile.symmetric);
-        (choose(pair) == Method::structured ? with_structured : with_explicit).push_back(tile);
+        (settings.method(factors[0]->parameter, pair) == Method::structured ? with_structured
+                                                                            : with_explicit)
+            .push_back(tile);
       }
-      contract_structured<Real>(backend, settings, factors, with_structured, times);
+      device::timed(backend, times.contract, [&] {
+        contract_structured<Real>(backend, settings, factors, with_structured);
+      });
       if (!with_explicit.empty()) {
         contract_explicit<Real>(backend, settings, factors, with_explicit, times);
       }

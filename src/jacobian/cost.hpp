@@ -5,9 +5,35 @@
 
 #include <cstdint>
 
+#include "device/precision.hpp"
+
 namespace ntk::jacobian {
 
-inline constexpr int cost_table_version = 2;
+inline constexpr int cost_table_version = 3;
+
+// How fast classes of arithmetic run against the GEMM of the contraction's precision.
+struct CostTable {
+  double product_share;  // products of gradients and of factors: share of the GEMM rate
+  double token_sum;      // operations' time of multiplying and summing a product of token scores
+  double build;          // time of an operation of building a panel
+};
+
+// Forming is bound by writing, attention and row-wise work by memory, and on a GPU building runs in
+// fp32 whatever the contraction does.
+constexpr CostTable cost_table(device::Kind kind, device::Precision precision) {
+  using device::Precision;
+  if (kind == device::Kind::cpu) return {0.9, 60, 1.6};
+  switch (precision) {
+    case Precision::tf32:
+      return {0.9, 1600, 11};
+    case Precision::bf16x2:
+      return {0.9, 900, 6.5};
+    case Precision::bf16x3:
+      return {0.9, 450, 3.3};
+    default:
+      return {0.9, 200, 1.6};
+  }
+}
 
 enum class Method { explicit_, structured };
 
@@ -35,19 +61,19 @@ inline double structured_operations(const SitePair& s) {
   return s.symmetric ? full / 2 : full;
 }
 
-// CPU weights: products of gradients and of factors at 0.9 of the GEMM rate, and 60 operations'
-// time for each product of token scores that is multiplied and summed in fp64.
-inline double explicit_cost(const SitePair& s) {
-  return explicit_operations(s) / 0.9;
+inline double explicit_cost(const CostTable& table, const SitePair& s) {
+  return explicit_operations(s) / table.product_share;
 }
-inline double structured_cost(const SitePair& s) {
+inline double structured_cost(const CostTable& table, const SitePair& s) {
   const double planes = s.class_diagonal ? s.copies : static_cast<double>(s.copies) * s.copies;
-  const double sums = 60.0 * planes * static_cast<double>(s.rows_p) * static_cast<double>(s.rows_q);
-  return structured_operations(s) / 0.9 + (s.symmetric ? sums / 2 : sums);
+  const double sums =
+      table.token_sum * planes * static_cast<double>(s.rows_p) * static_cast<double>(s.rows_q);
+  return structured_operations(s) / table.product_share + (s.symmetric ? sums / 2 : sums);
 }
 
-inline Method choose(const SitePair& s) {
-  return structured_cost(s) < explicit_cost(s) ? Method::structured : Method::explicit_;
+inline Method choose(const CostTable& table, const SitePair& s) {
+  return structured_cost(table, s) < explicit_cost(table, s) ? Method::structured
+                                                             : Method::explicit_;
 }
 
 }  // namespace ntk::jacobian

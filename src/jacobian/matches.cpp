@@ -1,45 +1,46 @@
 #include "jacobian/matches.hpp"
 
 #include <algorithm>
-#include <deque>
-#include <tuple>
+#include <numeric>
 
 namespace ntk::jacobian {
 
 template <class Real>
 MatchEntries<Real>::MatchEntries(device::Backend<Real>& backend, const model::Factor<Real>& factor,
                                  int copies)
-    : width_(factor.outputs) {
+    : samples_(factor.layout->samples()), width_(factor.outputs) {
   const auto& offsets = factor.layout->offsets();
-  std::vector<std::tuple<std::int32_t, std::int64_t, std::int64_t>> uses;  // id, sample, row
-  for (std::int64_t i = 0; i < factor.layout->samples(); ++i) {
-    for (std::int64_t r = offsets[static_cast<std::size_t>(i)];
-         r < offsets[static_cast<std::size_t>(i) + 1]; ++r) {
-      uses.emplace_back(factor.ids->host()[static_cast<std::size_t>(r)], i, r);
+  const auto id = [&](std::int64_t row) {
+    return factor.ids->host()[static_cast<std::size_t>(row)];
+  };
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(factor.layout->rows()));
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  std::vector<std::int64_t> first, first_row;
+  std::vector<std::int32_t> ids;
+  for (std::int64_t i = 0; i < samples_; ++i) {
+    const std::int64_t begin = offsets[static_cast<std::size_t>(i)];
+    const std::int64_t end = offsets[static_cast<std::size_t>(i) + 1];
+    std::stable_sort(rows.begin() + begin, rows.begin() + end,
+                     [&](std::int64_t a, std::int64_t b) { return id(a) < id(b); });
+    first.push_back(static_cast<std::int64_t>(ids.size()));
+    for (std::int64_t r = begin; r < end; ++r) {
+      const std::int32_t of_row = id(rows[static_cast<std::size_t>(r)]);
+      if (r > begin && ids.back() == of_row) continue;
+      ids.push_back(of_row);
+      first_row.push_back(r);
     }
   }
-  std::sort(uses.begin(), uses.end());
-  std::vector<std::int64_t> first, rows;
-  for (std::size_t u = 0; u < uses.size(); ++u) {
-    const auto& [id, sample, row] = uses[u];
-    const bool same_id = u > 0 && std::get<0>(uses[u - 1]) == id;
-    if (!same_id || std::get<1>(uses[u - 1]) != sample) {
-      const auto entry = static_cast<std::int64_t>(sample_.size());
-      if (!same_id) runs_.push_back({id, entry, entry});
-      first.push_back(static_cast<std::int64_t>(rows.size()));
-      sample_.push_back(sample);
-      runs_.back().last = entry + 1;
-    }
-    rows.push_back(row);
-  }
-  first.push_back(static_cast<std::int64_t>(rows.size()));
-  const auto count = static_cast<std::int64_t>(sample_.size());
-  sums_ = model::Buffer<Real>(backend, copies * count * width_);
-  const device::Array<std::int64_t, Real> device_first(backend,
-                                                       std::span<const std::int64_t>(first));
-  const device::Array<std::int64_t, Real> device_rows(backend, std::span<const std::int64_t>(rows));
-  backend.sum_entries(count, device_first.data(), device_rows.data(), factor.layout->rows(), copies,
-                      width_, factor.cotangents->data(), sums_.data());
+  const auto entries = static_cast<std::int64_t>(ids.size());
+  first.push_back(entries);
+  first_row.push_back(factor.layout->rows());
+  using Indices = device::Array<std::int64_t, Real>;
+  first_ = Indices(backend, std::span<const std::int64_t>(first));
+  ids_ = device::Array<std::int32_t, Real>(backend, std::span<const std::int32_t>(ids));
+  sums_ = model::Buffer<Real>(backend, copies * entries * width_);
+  const Indices device_first(backend, std::span<const std::int64_t>(first_row));
+  const Indices device_rows(backend, std::span<const std::int64_t>(rows));
+  backend.sum_entries(entries, device_first.data(), device_rows.data(), factor.layout->rows(),
+                      copies, width_, factor.cotangents->data(), sums_.data());
 }
 
 template <class Real>
@@ -47,34 +48,19 @@ void contract_matches(device::Backend<Real>& backend, const Settings& s,
                       std::span<const model::Factor<Real>* const> factors,
                       std::span<const PairTile> tiles,
                       const std::vector<std::unique_ptr<MatchEntries<Real>>>& entries) {
-  using Block = typename device::Backend<Real>::MatchBlock;
-  using Run = typename device::Backend<Real>::MatchRun;
-  std::deque<std::vector<Run>> runs;
   // Class planes add to the same entries when only the class diagonal is kept: one launch a plane.
   for (int plane = 0; plane < s.copies; ++plane) {
-    std::vector<Block> blocks;
+    std::vector<typename device::Backend<Real>::MatchBlock> blocks;
     for (const auto& tile : tiles) {
-      const auto& p = *entries[static_cast<std::size_t>(tile.p)];
-      const auto& q = *entries[static_cast<std::size_t>(tile.q)];
-      const std::int64_t samples_p = factors[static_cast<std::size_t>(tile.p)]->layout->samples();
-      const std::int64_t samples_q = factors[static_cast<std::size_t>(tile.q)]->layout->samples();
-      if (plane == 0) {
-        auto& shared = runs.emplace_back();
-        auto b = q.runs().begin();
-        for (const auto& a : p.runs()) {
-          while (b != q.runs().end() && b->id < a.id) ++b;
-          if (b == q.runs().end()) break;
-          if (b->id == a.id) shared.push_back({a.first, a.last, b->first, b->last});
-        }
-      }
-      const auto& shared = runs[static_cast<std::size_t>(&tile - tiles.data())];
+      const auto p = static_cast<std::size_t>(tile.p), q = static_cast<std::size_t>(tile.q);
+      const std::int64_t samples_p = factors[p]->layout->samples();
+      const std::int64_t samples_q = factors[q]->layout->samples();
       const std::int64_t ld = s.tile_rows(samples_q);
       for (int d = s.class_diagonal ? plane : 0; d < (s.class_diagonal ? plane + 1 : s.copies);
            ++d) {
         double* corner =
             s.class_diagonal ? tile.data : tile.data + plane * samples_p * ld + d * samples_q;
-        blocks.push_back(
-            {p.sums(plane), q.sums(d), p.sample().data(), q.sample().data(), shared, corner, ld});
+        blocks.push_back({entries[p]->side(plane), entries[q]->side(d), corner, ld});
       }
     }
     backend.contract_matches(blocks, factors[0]->outputs);

@@ -1,7 +1,6 @@
 // Embedding tables, exactly and without forming their gradients: the gradient of table row v is
 // the sum D of the cotangents at the sample's tokens with id v, and two rows' product is the sum
-// over the ids they share. Entries (id, sample) are sorted by id, so that an id shared by many
-// samples is one GEMM.
+// over the ids they share.
 #pragma once
 
 #include <memory>
@@ -19,21 +18,15 @@ class MatchEntries {
  public:
   MatchEntries(device::Backend<Real>& backend, const model::Factor<Real>& factor, int copies);
 
-  struct Run {  // entries [first, last) have this id
-    std::int32_t id;
-    std::int64_t first, last;
-  };
-  const std::vector<Run>& runs() const { return runs_; }
-  const std::vector<std::int64_t>& sample() const { return sample_; }  // of each entry
-  const Real* sums(int copy) const {                                   // (entries, width)
-    return sums_.data() + copy * static_cast<std::int64_t>(sample_.size()) * width_;
+  typename device::Backend<Real>::MatchSide side(int copy) const {
+    return {samples_, first_.data(), ids_.data(), sums_.data() + copy * ids_.size() * width_};
   }
 
  private:
-  std::int64_t width_;
-  std::vector<Run> runs_;
-  std::vector<std::int64_t> sample_;
-  model::Buffer<Real> sums_;
+  std::int64_t samples_, width_;
+  device::Array<std::int64_t, Real> first_;  // entry of each sample
+  device::Array<std::int32_t, Real> ids_;    // of each entry, ascending in a sample
+  model::Buffer<Real> sums_;                 // (copies, entries, width)
 };
 
 template <class Real>

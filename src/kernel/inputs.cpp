@@ -4,17 +4,11 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "base/sha256.hpp"
 #include "base/text.hpp"
 #include "data/data_file.hpp"
 #include "data/draw.hpp"
-#include "device/cpu/blas_core.hpp"
-#include "jacobian/cost.hpp"
 
 namespace ntk::kernel {
-
-const std::vector<std::string> hardware_keys = {"hardware.device", "hardware.blas",
-                                                "hardware.blas_core", "hardware.vectors"};
 
 namespace {
 
@@ -38,22 +32,6 @@ void warn_of_other_classes(const model::ModelConfig& config, const data::DataFil
       "the model's outputs are {} and the classes of {} are {} (they go together in this order) "
       "make sure that they mean the same",
       printable(join(config.labels)), train.path, printable(join(train.classes)));
-}
-
-// Of all in config.json that decides the arithmetic, defaults included: the weights leave it open.
-std::string config_sha256(const model::ModelConfig& c, const model::Architecture& a) {
-  const nlohmann::json resolved = {{"model_type", c.model_type},
-                                   {"hidden_size", c.hidden_size},
-                                   {"num_hidden_layers", c.num_hidden_layers},
-                                   {"num_attention_heads", c.num_attention_heads},
-                                   {"intermediate_size", c.intermediate_size},
-                                   {"max_position_embeddings", c.max_position_embeddings},
-                                   {"first_position", a.first_position},
-                                   {"type_vocab_size", c.type_vocab_size},
-                                   {"vocab_size", c.vocab_size},
-                                   {"layer_norm_eps", c.layer_norm_eps},
-                                   {"hidden_act", static_cast<int>(c.hidden_act)}};
-  return sha256_text(resolved.dump());
 }
 
 model::ModelDescription read_model(const Job& job, const data::DataFile& train) {
@@ -142,9 +120,37 @@ SampleSet samples_of(const std::string& name, const data::DataFile& file,
   return set;
 }
 
+// One method a parameter. In reduced precision, mixing quantised gradients with quantised factors
+// would cost the kernel its semi-definiteness. What decides is the mean length of all samples that
+// the file offers, so that a kernel can grow.
+std::vector<jacobian::Method> fixed_methods(const model::Architecture& architecture,
+                                            const jacobian::Settings& settings,
+                                            double mean_length) {
+  constexpr std::int64_t samples = 1024;
+  std::vector<jacobian::Method> methods;
+  for (const auto& p : architecture.parameters) {
+    if (!p.is_linear()) {
+      methods.push_back(jacobian::Method::explicit_);
+      continue;
+    }
+    const std::int64_t rows =
+        p.pooled ? samples : static_cast<std::int64_t>(mean_length * static_cast<double>(samples));
+    methods.push_back(
+        jacobian::choose(settings.costs, {p.shape[1], p.shape[0], rows, rows, samples, samples,
+                                          settings.copies, settings.class_diagonal, false}));
+  }
+  return methods;
+}
+
+double mean_length(const data::DataFile& file, const std::vector<std::int64_t>& rows) {
+  double sum = 0;
+  for (auto row : rows) sum += static_cast<double>(file.length(row));
+  return sum / static_cast<double>(rows.size());
+}
+
 }  // namespace
 
-KernelInputs read_kernel_inputs(const Job& job) {
+KernelInputs read_kernel_inputs(const Job& job, const ComputeDevice& device) {
   std::vector<std::string> paths{job.data.train};
   paths.insert(paths.end(), job.data.evaluate.begin(), job.data.evaluate.end());
   model::ModelDescription model;
@@ -152,6 +158,7 @@ KernelInputs read_kernel_inputs(const Job& job) {
   std::vector<store::SampleTable> tables;
   std::vector<std::vector<std::int64_t>> starts;
   nlohmann::json hashes = nlohmann::json::object();
+  double usual_length = 0;
   for (std::size_t s = 0; s < paths.size(); ++s) {
     const data::DataFile file = data::read_data(paths[s]);
     if (s == 0) model = read_model(job, file);
@@ -164,6 +171,7 @@ KernelInputs read_kernel_inputs(const Job& job) {
                                   {model.config.vocab_size, model.config.type_vocab_size,
                                    model.config.max_tokens(), model.config.pad_token_id},
                                   job.data.overlong);
+    if (s == 0) usual_length = mean_length(file, usable);
     const std::int64_t wanted = s == 0 ? job.data.samples : job.data.evaluate_samples;
     const auto available = static_cast<std::int64_t>(usable.size());
     if (wanted > available) {
@@ -186,59 +194,15 @@ KernelInputs read_kernel_inputs(const Job& job) {
   settings.copies = outputs.copies();
   settings.class_diagonal = outputs.class_diagonal;
   settings.slice_columns = job.kernel.slice_columns;
+  settings.set_device(device.kind, device.precision);
+  if (device::facts(device.precision).tensor_cores) {
+    settings.methods = fixed_methods(model.architecture, settings, usual_length);
+  }
   Groups groups = make_groups(job.kernel.groups, model.architecture);
   return {std::move(model),  Panels(std::move(sets), starts),
           std::move(tables), outputs,
           std::move(groups), settings,
           std::move(hashes)};
-}
-
-nlohmann::json kernel_identity(const Job& job, const KernelInputs& inputs,
-                               const std::string& weights_sha256) {
-  std::string head_bytes;
-  for (const auto* values : {&inputs.model.head.weight, &inputs.model.head.bias}) {
-    head_bytes.append(reinterpret_cast<const char*>(values->data()),
-                      values->size() * sizeof(float));
-  }
-  std::string selected;
-  for (const auto& p : inputs.model.architecture.parameters) {
-    if (p.selected) selected += p.name + "\n";
-  }
-  const auto& s = inputs.settings;
-  return {{"weights.sha256", weights_sha256},
-          {"config.sha256", config_sha256(inputs.model.config, inputs.model.architecture)},
-          {"head.sha256", sha256_text(head_bytes)},
-          {"data.sha256", inputs.data_sha256.dump()},
-          {"parameters.sha256", sha256_text(selected)},
-          {"model.head",
-           job.model.head == "random" || job.model.head == "checkpoint" ? job.model.head : "file"},
-          {"model.pooling", static_cast<int>(inputs.model.choices.pooling)},
-          {"data.samples", inputs.panels.sets()[0].samples()},
-          {"data.evaluate_samples", job.data.evaluate_samples},
-          {"run.seed", job.run.seed},
-          {"kernel.outputs", job.kernel.outputs},
-          {"kernel.precision", job.kernel.precision},
-          {"kernel.groups", job.kernel.groups},
-          {"kernel.storage", job.kernel.storage},
-          {"kernel.batch_samples", job.kernel.batch_samples},
-          {"kernel.tile_samples", job.kernel.tile_samples},
-          {"kernel.slice_columns", job.kernel.slice_columns},
-          {"kernel.ranges", job.kernel.ranges},
-          {"arithmetic.chunk_columns", s.chunk_columns},
-          {"arithmetic.structured_rows", s.structured_rows},
-          {"arithmetic.cost_table", jacobian::cost_table_version},
-          {"hardware.device", "cpu"},
-          {"hardware.blas", device::cpu::blas_name()},
-          {"hardware.blas_core", device::cpu::blas_core()},
-          {"hardware.vectors",
-#if defined(__AVX512F__)
-           "avx512"
-#elif defined(__AVX2__)
-           "avx2"
-#else
-           "generic"
-#endif
-          }};
 }
 
 }  // namespace ntk::kernel

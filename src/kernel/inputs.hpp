@@ -1,5 +1,5 @@
 // Everything a kernel job needs, resolved from the job file before any arithmetic: the model, the
-// samples in their order, the settings that fix the bits, and the identity they add up to.
+// samples in their order, and the settings that fix the bits.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -7,6 +7,7 @@
 
 #include "base/job.hpp"
 #include "jacobian/settings.hpp"
+#include "kernel/compute_device.hpp"
 #include "kernel/outputs.hpp"
 #include "kernel/panels.hpp"
 #include "model/model.hpp"
@@ -25,12 +26,6 @@ struct KernelInputs {
 
 // Reads model and data and checks them against each other and the job. Local to a rank. Throws
 // Error(usage) or Error(input).
-KernelInputs read_kernel_inputs(const Job& job);
-
-// The job's identity (design, decision 4) beside the weights' hash, which is expensive.
-// `hardware_keys` lists those that kernel.allow_other_hardware sets free.
-nlohmann::json kernel_identity(const Job& job, const KernelInputs& inputs,
-                               const std::string& weights_sha256);
-extern const std::vector<std::string> hardware_keys;
+KernelInputs read_kernel_inputs(const Job& job, const ComputeDevice& device);
 
 }  // namespace ntk::kernel

@@ -6,13 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/job.hpp"
+#include "kernel/compute_device.hpp"
 
 namespace ntk::kernel {
-
-struct Resources {
-  int threads = 1;         // of this rank
-  std::size_t memory = 0;  // bytes for this rank; 0 = not limited
-};
 
 // Collective. Writes RUN/kernel.h5 and RUN/head.safetensors, or finds them complete. Returns what
 // summary.json says of the stage: timings (seconds), share, floor_ratio, gemm_rate (operations a

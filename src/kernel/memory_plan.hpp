@@ -2,22 +2,23 @@
 #pragma once
 
 #include "base/job.hpp"
+#include "kernel/compute_device.hpp"
 #include "kernel/inputs.hpp"
 #include "kernel/operations.hpp"
 #include "kernel/schedule.hpp"
 
 namespace ntk::kernel {
 
-// Bytes of weights that a rank holds in numbers of `real` bytes; weights that are used in place in
-// the mapped file are not counted.
-double weight_bytes(const model::ModelDescription& model, std::size_t real);
+// Bytes of weights that a rank holds in numbers of `real` bytes. With `in_place`, those that are
+// used in the mapped file are not counted.
+double weight_bytes(const model::ModelDescription& model, std::size_t real, bool in_place);
 
 class MemoryPlan {
  public:
-  // `memory`: bytes a rank may use, 0 = not limited. Error(resources) when a pair of panels does
-  // not fit, naming what makes it smaller.
+  // Error(resources) when a pair of panels does not fit into the device's memory, naming what makes
+  // it smaller.
   MemoryPlan(const Job& job, const KernelInputs& inputs, const Operations& operations,
-             std::size_t memory);
+             const ComputeDevice& device);
 
   // How many panels a task may touch.
   int largest_panels() const { return largest_panels_; }
@@ -27,9 +28,12 @@ class MemoryPlan {
  private:
   double tiles(double count) const { return count * tile_ + finished_tile_; }
 
+  double panel(int p) const { return operations_.panel_bytes(p, real_, operand_); }
+  double workspace(const KernelInputs& inputs) const;
+
   const Operations& operations_;
-  std::size_t real_;
-  double memory_ = 0;                    // beside the weights
+  std::size_t real_, operand_;           // bytes of a number, and of a formed one
+  double memory_ = 0;                    // beside the weights and workspaces
   double tile_ = 0, finished_tile_ = 0;  // bytes of the largest tile: summed, and on the host
   int largest_panels_ = 0;
 };

@@ -7,9 +7,6 @@
 namespace ntk::kernel {
 
 namespace {
-// Time of an operation of building a panel against GEMM's: forming is bound by writing, attention
-// and row-wise work by memory.
-constexpr double build_weight = 1.6;
 // What blocks take more than their sizes (MemoryPool's size classes).
 constexpr double pool_classes = 1.125;
 }  // namespace
@@ -42,7 +39,7 @@ double Operations::build(int panel) const {
     if (!p.is_linear() || !p.selected || p.pooled) continue;
     form += 2.0 * static_cast<double>(at.tokens) * static_cast<double>(p.count());
   }
-  return build_weight * (forward(at) * (1.5 + settings_.copies) + form * settings_.copies);
+  return settings_.costs.build * (forward(at) * (1.5 + settings_.copies) + form * settings_.copies);
 }
 
 template <class F>
@@ -77,9 +74,9 @@ double Operations::contraction(int p, int q) const {
 }
 
 double Operations::weighted_contraction(int p, int q) const {
-  return over_sites(p, q, [](const jacobian::SitePair& s, bool linear) {
-    const double direct = jacobian::explicit_cost(s);
-    return linear ? std::min(direct, jacobian::structured_cost(s)) : direct;
+  return over_sites(p, q, [this](const jacobian::SitePair& s, bool linear) {
+    const double direct = jacobian::explicit_cost(settings_.costs, s);
+    return linear ? std::min(direct, jacobian::structured_cost(settings_.costs, s)) : direct;
   });
 }
 
@@ -98,7 +95,7 @@ std::vector<double> Operations::record_widths(const Panel& panel) const {
   return widths;
 }
 
-double Operations::panel_bytes(int panel, std::size_t real) const {
+double Operations::panel_bytes(int panel, std::size_t real, std::size_t operand) const {
   const Panel& at = panels_.at(panel);
   const auto widths = record_widths(at);
   std::int64_t slice = 0;
@@ -113,7 +110,8 @@ double Operations::panel_bytes(int panel, std::size_t real) const {
   const double record =
       tokens * *std::max_element(widths.begin(), widths.end()) * (1.0 + 1.5 * settings_.copies);
   const auto formed = static_cast<double>(settings_.copies * at.samples * slice);
-  return pool_classes * (inputs + record + formed) * static_cast<double>(real);
+  return pool_classes *
+         ((inputs + record) * static_cast<double>(real) + formed * static_cast<double>(operand));
 }
 
 double Operations::kept_bytes(int panel, std::size_t real) const {

@@ -22,8 +22,9 @@ class Operations {
   double contraction(int p, int q) const;
   // The same as the schedule sees it: weighted by how fast the operations run.
   double weighted_contraction(int p, int q) const;
-  // Device bytes that a panel needs while it is in a task (working precision of `real` bytes).
-  double panel_bytes(int panel, std::size_t real) const;
+  // Device bytes that a panel needs while it is in a task: numbers of `real` bytes, formed
+  // gradients of `operand` bytes.
+  double panel_bytes(int panel, std::size_t real, std::size_t operand) const;
   // Bytes more when the records of all segments are kept instead of made again on the way back.
   double kept_bytes(int panel, std::size_t real) const;
 

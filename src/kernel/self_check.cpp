@@ -11,10 +11,6 @@
 
 namespace ntk::kernel {
 
-double unit_roundoff(const std::string& precision) {
-  return precision == "fp64" ? 0x1.0p-53 : 0x1.0p-24;
-}
-
 std::vector<std::int64_t> check_samples(const KernelInputs& inputs, std::int64_t seed) {
   const std::int64_t wanted = std::max<std::int64_t>(1, 64 / inputs.outputs.copies());
   auto drawn = data::draw_samples(inputs.panels.sets()[0].samples(), wanted, seed + 1);
@@ -23,6 +19,14 @@ std::vector<std::int64_t> check_samples(const KernelInputs& inputs, std::int64_t
 }
 
 namespace {
+
+// The job's, but for the arithmetic: fp64 on the CPU.
+jacobian::Settings check_settings(const KernelInputs& inputs) {
+  jacobian::Settings settings = inputs.settings;
+  settings.set_device(device::Kind::cpu, device::Precision::fp64);
+  settings.methods.clear();
+  return settings;
+}
 
 // The drawn samples as one set in panels of `each`.
 Panels check_panels(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
@@ -52,17 +56,17 @@ std::int64_t check_panel_samples(const KernelInputs& inputs,
                                  const std::vector<std::int64_t>& samples, std::size_t memory) {
   const auto count = static_cast<std::int64_t>(samples.size());
   if (memory == 0) return count;
-  const double weights = weight_bytes(inputs.model, sizeof(double));
+  const double weights = weight_bytes(inputs.model, sizeof(double), true);
   const double free = static_cast<double>(memory) - weights;
+  const jacobian::Settings settings = check_settings(inputs);
   for (std::int64_t each = count; each > 0; each /= 2) {
     const Panels panels = check_panels(inputs, samples, each);
-    const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
-                                panels);
+    const Operations operations(inputs.model.architecture, inputs.model.config, settings, panels);
     double largest = 0;
     for (int p = 0; p < static_cast<int>(panels.all().size()); ++p) {
-      largest = std::max(largest, operations.panel_bytes(p, sizeof(double)));
+      largest = std::max(largest, operations.panel_bytes(p, sizeof(double), sizeof(double)));
     }
-    const auto rows = static_cast<double>(inputs.settings.tile_rows(each));
+    const auto rows = static_cast<double>(settings.tile_rows(each));
     // Two panels and their tile.
     if ((each == count ? 1 : 2) * largest + 4 * 8 * rows * rows <= free) return each;
   }
@@ -78,7 +82,8 @@ std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std:
   auto backend = device::make_cpu_backend<double>(threads, memory);
   const model::Model<double> model(*backend, inputs.model);
   const Groups whole{{}, std::vector<int>(inputs.model.architecture.parameters.size(), -1)};
-  TaskRunner<double> runner(*backend, model, inputs.settings, inputs.outputs, whole, 1);
+  const jacobian::Settings settings = check_settings(inputs);
+  TaskRunner<double> runner(*backend, model, settings, inputs.outputs, whole, 1);
   const auto grid = panels.grid(0, inputs.outputs.rows_per_sample);
   const std::int64_t n = grid.rows();
   std::vector<double> kernel(static_cast<std::size_t>(n * n));

@@ -6,9 +6,6 @@
 
 namespace ntk::kernel {
 
-// Unit roundoff of a precision's name.
-double unit_roundoff(const std::string& precision);
-
 // The drawn training samples, ascending: max(1, 64 / C) of them, at most all.
 std::vector<std::int64_t> check_samples(const KernelInputs& inputs, std::int64_t seed);
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <memory>
 
-#include "base/stopwatch.hpp"
+#include "device/timed.hpp"
 
 namespace ntk::kernel {
 
@@ -36,6 +36,7 @@ struct TaskRunner<Real>::Tile {
   jacobian::PairTile pair;
   std::int64_t rows = 0, columns = 0;      // internal
   std::vector<Array<double, Real>> parts;  // by group; the whole when none are kept apart
+  std::vector<std::unique_ptr<device::HostCopy>> copies;  // of the finished parts
 };
 
 template <class Real>
@@ -137,11 +138,11 @@ void TaskRunner<Real>::contract_segment(int segment, std::vector<Slot>& slots,
 template <class Real>
 std::vector<double> TaskRunner<Real>::in_file_order(const Panels& panels, const Slot& p,
                                                     const Slot& q, const Tile& tile,
-                                                    const Array<double, Real>& part) {
+                                                    device::HostCopy& part) {
   const std::int64_t sp = panels.at(p.panel).samples, sq = panels.at(q.panel).samples;
   const std::int64_t c = outputs_.rows_per_sample;
-  std::vector<double> raw(static_cast<std::size_t>(part.size()));
-  backend_.download(raw.data(), part.data(), raw.size() * sizeof(double));
+  const auto* data = static_cast<const double*>(part.data());
+  std::vector<double> raw(data, data + tile.rows * tile.columns);
   if (tile.pair.symmetric) jacobian::symmetrise(tile.rows, raw.data());
   std::vector<double> out(raw.size());
   for (std::int64_t a = 0; a < c; ++a) {
@@ -163,12 +164,21 @@ std::vector<double> TaskRunner<Real>::in_file_order(const Panels& panels, const 
 }
 
 template <class Real>
+void TaskRunner<Real>::start_copies(Tile& tile) {
+  for (const auto& part : tile.parts) {
+    tile.copies.push_back(
+        backend_.copy_out(part.data(), static_cast<std::size_t>(part.size()) * sizeof(double)));
+  }
+}
+
+template <class Real>
 store::TileData TaskRunner<Real>::finish(const Panels& panels, const Slot& p, const Slot& q,
                                          Tile& tile) {
   store::TileData data;
-  for (auto& part : tile.parts) {
-    std::vector<double> values = in_file_order(panels, p, q, tile, part);
-    part.reset();
+  for (std::size_t part = 0; part < tile.parts.size(); ++part) {
+    std::vector<double> values = in_file_order(panels, p, q, tile, *tile.copies[part]);
+    tile.copies[part].reset();
+    tile.parts[part].reset();
     if (data.total.empty()) {
       data.total = values;
     } else {
@@ -231,8 +241,9 @@ void TaskRunner<Real>::run(const Panels& panels, const Task& task, bool keep_rec
   };
   std::vector<Slot> slots;
   for (int panel : task.panels) {
-    Stopwatch watch(times.forward);
-    slots.push_back(start_panel(panels, panel, first_segment, keep_records));
+    device::timed(backend_, times.forward, [&] {
+      slots.push_back(start_panel(panels, panel, first_segment, keep_records));
+    });
     tick(0);
   }
   std::vector<Tile> tiles;
@@ -249,10 +260,9 @@ void TaskRunner<Real>::run(const Panels& panels, const Task& task, bool keep_rec
   }
 
   for (int s = model_.segments() - 1; s >= first_segment && first_segment < end_segment; --s) {
-    for (auto& slot : slots) {
-      Stopwatch watch(times.backward);
-      backward(slot, s);
-    }
+    device::timed(backend_, times.backward, [&] {
+      for (auto& slot : slots) backward(slot, s);
+    });
     if (s < end_segment) contract_segment(s, slots, tiles, times);
     for (auto& slot : slots) {
       slot.factors.clear();
@@ -262,7 +272,9 @@ void TaskRunner<Real>::run(const Panels& panels, const Task& task, bool keep_rec
                           : static_cast<double>(end_segment - s) / (end_segment - first_segment));
   }
 
+  start_copies(tiles.front());
   for (std::size_t t = 0; t < tiles.size(); ++t) {
+    if (t + 1 < tiles.size()) start_copies(tiles[t + 1]);  // under way while this one is stored
     const Slot& p = slots[static_cast<std::size_t>(tiles[t].pair.p)];
     const Slot& q = slots[static_cast<std::size_t>(tiles[t].pair.q)];
     store::TileData data = finish(panels, p, q, tiles[t]);

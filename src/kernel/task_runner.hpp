@@ -47,7 +47,8 @@ class TaskRunner {
   void contract_segment(int segment, std::vector<Slot>& slots, std::vector<Tile>& tiles,
                         WorkTimes& times);
   std::vector<double> in_file_order(const Panels& panels, const Slot& p, const Slot& q,
-                                    const Tile& tile, const device::Array<double, Real>& part);
+                                    const Tile& tile, device::HostCopy& part);
+  void start_copies(Tile& tile);
   store::TileData finish(const Panels& panels, const Slot& p, const Slot& q, Tile& tile);
   std::vector<double> outputs_of(const Slot& slot, std::int64_t samples) const;
   // Segments [first, last) of a range; ranges split the segments that have selected parameters.

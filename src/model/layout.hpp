@@ -16,7 +16,7 @@ class Layout {
   std::int64_t samples() const { return static_cast<std::int64_t>(host_.size()) - 1; }
   std::int64_t rows() const { return host_.back(); }
   const std::vector<std::int64_t>& offsets() const { return host_; }
-  device::RaggedView view() const { return {samples(), device_.data()}; }
+  device::RaggedView view() const { return {samples(), device_.data(), host_.data()}; }
 
  private:
   std::vector<std::int64_t> host_;

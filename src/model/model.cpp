@@ -55,7 +55,8 @@ Model<Real>::Model(device::Backend<Real>& backend, const ModelDescription& descr
       data = adopt(converted);
     } else if (std::is_same_v<Real, float> && description.checkpoint->viewable_f32(p.source)) {
       if constexpr (std::is_same_v<Real, float>) {
-        data = description.checkpoint->view_f32(p.source).data();
+        const auto mapped = description.checkpoint->view_f32(p.source);
+        data = backend_.uses_host_memory() ? mapped.data() : adopt(mapped);
       }
     } else {
       data = adopt(description.checkpoint->template read<Real>(p.source));

@@ -29,8 +29,8 @@ void select_parameters(Architecture& architecture, const std::vector<std::string
 template <class Real>
 class Model {
  public:
-  // Loads the weights in precision Real; on the CPU in fp32 they are used in place, so that all
-  // ranks of a node share one copy (the page cache's).
+  // Loads the weights in precision Real. fp32 weights are read through the mapped file, which all
+  // ranks of a node share (the page cache); on the CPU they are used in place.
   Model(device::Backend<Real>& backend, const ModelDescription& description);
 
   const Architecture& architecture() const { return description_.architecture; }

@@ -5,21 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
 #include "device/backend.hpp"
+#include "support/random.hpp"
 
 namespace ntk::device {
 namespace {
-
-template <class Real>
-std::vector<Real> random_rows(std::int64_t count, unsigned seed) {
-  std::mt19937 bits(seed);
-  std::normal_distribution<double> normal;
-  std::vector<Real> x(static_cast<std::size_t>(count));
-  for (auto& e : x) e = static_cast<Real>(normal(bits));
-  return x;
-}
 
 struct Extents {
   std::int64_t m, n, k, chunk;
@@ -42,7 +33,8 @@ TYPED_TEST_SUITE(RowProduct, Precisions);
 TYPED_TEST(RowProduct, AddsTheProductOfEveryPairOfRowsAndWritesNothingElse) {
   for (const auto& e : extents) {
     const std::int64_t lda = e.k + 3, ldb = e.k + 5, ld = e.n + 2;
-    const auto a = random_rows<TypeParam>(e.m * lda, 1), b = random_rows<TypeParam>(e.n * ldb, 2);
+    const auto a = test::random_vector<TypeParam>(e.m * lda, 1),
+               b = test::random_vector<TypeParam>(e.n * ldb, 2);
     std::vector<double> tile(static_cast<std::size_t>(e.m * ld), 7.0);
     cpu::row_product(e.m, e.n, e.k, e.chunk, a.data(), lda, b.data(), ldb, false, tile.data(), ld);
     for (std::int64_t i = 0; i < e.m; ++i) {
@@ -63,7 +55,7 @@ TYPED_TEST(RowProduct, AddsTheProductOfEveryPairOfRowsAndWritesNothingElse) {
 TYPED_TEST(RowProduct, LowerTriangleHasTheBitsOfTheWholeProduct) {
   for (std::int64_t m : {1, 5, 16, 33, 48, 49, 100, 143}) {
     const std::int64_t k = 300;
-    const auto a = random_rows<TypeParam>(m * k, 3);
+    const auto a = test::random_vector<TypeParam>(m * k, 3);
     std::vector<double> whole(static_cast<std::size_t>(m * m)), lower(whole);
     cpu::row_product(m, m, k, 128, a.data(), k, a.data(), k, false, whole.data(), m);
     cpu::row_product(m, m, k, 128, a.data(), k, a.data(), k, true, lower.data(), m);
@@ -80,7 +72,8 @@ TYPED_TEST(RowProduct, LowerTriangleHasTheBitsOfTheWholeProduct) {
 // Products large enough to be cut into pieces, on several threads.
 TYPED_TEST(RowProduct, PiecesAndThreadsDoNotShowInTheBits) {
   const std::int64_t m = 450, n = 200, k = 70;
-  const auto a = random_rows<TypeParam>(m * k, 4), b = random_rows<TypeParam>(n * k, 5);
+  const auto a = test::random_vector<TypeParam>(m * k, 4),
+             b = test::random_vector<TypeParam>(n * k, 5);
   std::vector<double> whole(static_cast<std::size_t>(m * n)),
       lower(static_cast<std::size_t>(m * m));
   cpu::row_product(m, n, k, 32, a.data(), k, b.data(), k, false, whole.data(), n);
@@ -88,10 +81,14 @@ TYPED_TEST(RowProduct, PiecesAndThreadsDoNotShowInTheBits) {
   for (int threads : {1, 3}) {
     auto backend = make_cpu_backend<TypeParam>(threads, 0);
     std::vector<double> one(whole.size()), two(lower.size());
+    const std::int64_t stride = backend->operand_bytes(m, k);
+    Array<char, TypeParam> memory(*backend, 2 * stride);
+    const Operands operands{memory.data(), stride, k, 32};
+    backend->put_rows(m, a.data(), operands, 0);
+    backend->put_rows(n, b.data(), operands, 1);
     const typename Backend<TypeParam>::Product products[] = {
-        {m, n, k, a.data(), k, b.data(), k, one.data(), n, false},
-        {m, m, k, a.data(), k, a.data(), k, two.data(), m, true}};
-    backend->contract(products, 32);
+        {0, 1, 0, 0, m, n, one.data(), n, false}, {0, 0, 0, 0, m, m, two.data(), m, true}};
+    backend->contract(operands, products);
     EXPECT_EQ(one, whole);
     for (std::int64_t i = 0; i < m; ++i) {
       for (std::int64_t j = 0; j <= i; ++j) {

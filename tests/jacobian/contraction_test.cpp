@@ -1,15 +1,16 @@
 // contract_parameter on random factors of ragged panels against plain sums in fp64: every kind of
-// factor, both ways to contract a matrix, both output modes, symmetric and rectangular tiles, both
-// precisions; and the same bits on any number of threads.
+// factor, both ways to contract a matrix, both output modes, symmetric and rectangular tiles, every
+// backend and precision; and the same bits on any number of threads.
 #include "jacobian/contraction.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <memory>
-#include <random>
 
 #include "jacobian/cost.hpp"
+#include "support/backends.hpp"
+#include "support/random.hpp"
 
 namespace ntk::jacobian {
 namespace {
@@ -50,16 +51,19 @@ class Panel {
  public:
   Panel(device::Backend<Real>& backend, const Case& c, const std::vector<std::int64_t>& of_samples,
         unsigned seed)
-      : samples(static_cast<std::int64_t>(of_samples.size())), bits_(seed) {
+      : samples(static_cast<std::int64_t>(of_samples.size())) {
     std::vector<std::int64_t> offsets{0};
     for (auto length : of_samples) offsets.push_back(offsets.back() + length);
     rows = offsets.back();
     const bool vector = c.kind == Kind::vector, lookup = c.kind == Kind::lookup;
-    const auto g = random(c.copies * (vector ? samples : rows) * c.outputs);
-    const auto a = random(vector || lookup ? 0 : rows * c.inputs);
+    const auto g =
+        test::random_vector<Real>(c.copies * (vector ? samples : rows) * c.outputs, 2 * seed);
+    const auto a = test::random_vector<Real>(vector || lookup ? 0 : rows * c.inputs, 2 * seed + 1);
+    const auto draws = test::random_vector<double>(rows, 3 * seed);
     std::vector<std::int32_t> ids;
     for (std::int64_t t = 0; t < rows; ++t) {
-      ids.push_back(static_cast<std::int32_t>(bits_() % table_rows));
+      const double draw = 100 * std::abs(draws[static_cast<std::size_t>(t)]);
+      ids.push_back(static_cast<std::int32_t>(draw) % table_rows);
     }
 
     activations_ = model::Buffer<Real>(backend, std::span<const Real>(a));
@@ -108,13 +112,6 @@ class Panel {
   std::vector<double> scales;  // sums over tokens of |G| |A|: what rounding errors are relative to
 
  private:
-  std::vector<Real> random(std::int64_t count) {
-    std::normal_distribution<double> normal;
-    std::vector<Real> x(static_cast<std::size_t>(count));
-    for (auto& e : x) e = static_cast<Real>(normal(bits_));
-    return x;
-  }
-  std::mt19937 bits_;
   model::Buffer<Real> activations_;
 };
 
@@ -131,10 +128,11 @@ Settings settings_of(const Case& c) {
 constexpr double before = 3;  // in every entry: contractions add
 
 // All pairs of panels, in both orders, contracted.
-template <class Real>
+template <class B>
 class Contracted {
  public:
-  Contracted(const Case& c, int threads) : backend(device::make_cpu_backend<Real>(threads, 0)) {
+  using Real = typename B::Real;
+  Contracted(const Case& c, int threads) : backend(B::make(threads)) {
     std::vector<const model::Factor<Real>*> factors;
     panels.reserve(lengths.size());
     for (const auto& of_samples : lengths) {
@@ -146,13 +144,15 @@ class Contracted {
     for (int p = 0; p < static_cast<int>(panels.size()); ++p) {
       for (int q = 0; q < static_cast<int>(panels.size()); ++q) {
         data.emplace_back(static_cast<std::size_t>(rows(p) * rows(q)), before);
-        tiles.push_back({p, q, p == q, data.back().data()});
+        on_device.push_back(test::to_device(*backend, data.back()));
+        tiles.push_back({p, q, p == q, on_device.back().data()});
       }
     }
     Times times;
     contract_parameter<Real>(*backend, settings, factors, tiles, times);
-    for (const auto& tile : tiles) {
-      if (tile.symmetric) symmetrise(rows(tile.p), tile.data);
+    for (std::size_t t = 0; t < tiles.size(); ++t) {
+      data[t] = test::to_host(*backend, tiles[t].data, on_device[t].size());
+      if (tiles[t].symmetric) symmetrise(rows(tiles[t].p), data[t].data());
     }
   }
   const Panel<Real>& panel(int p) const { return panels[static_cast<std::size_t>(p)]; }
@@ -161,6 +161,7 @@ class Contracted {
   std::vector<Panel<Real>> panels;
   std::vector<PairTile> tiles;
   std::vector<std::vector<double>> data;
+  std::vector<device::Array<double, Real>> on_device;
 };
 
 // Entry (i, j) of the tile of panels p and q, and what its error is relative to.
@@ -179,13 +180,9 @@ std::pair<double, double> exact(const Case& c, const Panel<Real>& p, const Panel
   return {sum, scale};
 }
 
-template <class Real>
-class Contraction : public testing::Test {
- protected:
-  static constexpr double roundoff = sizeof(Real) == 4 ? 0x1.0p-24 : 0x1.0p-53;
-};
-using Precisions = testing::Types<float, double>;
-TYPED_TEST_SUITE(Contraction, Precisions);
+template <class B>
+class Contraction : public test::BackendTest<B> {};
+TYPED_TEST_SUITE(Contraction, test::Backends, test::BackendNames);
 
 TYPED_TEST(Contraction, EveryTileHasTheProductsOfItsGradients) {
   for (const auto& c : cases) {
@@ -198,8 +195,9 @@ TYPED_TEST(Contraction, EveryTileHasTheProductsOfItsGradients) {
       for (std::int64_t i = 0; i < settings.tile_rows(p.samples); ++i) {
         for (std::int64_t j = 0; j < columns; ++j) {
           const auto [expected, scale] = exact(c, p, q, i, j);
-          ASSERT_NEAR(made.data[t][static_cast<std::size_t>(i * columns + j)], before + expected,
-                      64 * TestFixture::roundoff * (scale + before))
+          ASSERT_NEAR(
+              made.data[t][static_cast<std::size_t>(i * columns + j)], before + expected,
+              64 * (TestFixture::roundoff + TestFixture::working_roundoff) * (scale + before))
               << c << ", panels " << tile.p << " and " << tile.q << ", entry " << i << ", " << j;
         }
       }
@@ -207,6 +205,7 @@ TYPED_TEST(Contraction, EveryTileHasTheProductsOfItsGradients) {
   }
 }
 
+// Which on a GPU says that two runs have the same bits.
 TYPED_TEST(Contraction, ThreadsDoNotShowInTheBits) {
   for (const auto& c : cases) {
     EXPECT_EQ(Contracted<TypeParam>(c, 3).data, Contracted<TypeParam>(c, 1).data) << c;
@@ -217,11 +216,12 @@ TYPED_TEST(Contraction, ThreadsDoNotShowInTheBits) {
 TEST(ContractionCases, CoverBothMethods) {
   for (const auto& c : cases) {
     if (c.kind == Kind::vector || c.kind == Kind::lookup) continue;
-    const Contracted<double> made(c, 1);
+    const Contracted<test::Cpu<double>> made(c, 1);
     std::size_t structured = 0;
     for (const auto& tile : made.tiles) {
       const auto &p = made.panel(tile.p), &q = made.panel(tile.q);
-      structured += choose({c.inputs, c.outputs, p.rows, q.rows, p.samples, q.samples, c.copies,
+      structured += choose(Settings().costs,
+                           {c.inputs, c.outputs, p.rows, q.rows, p.samples, q.samples, c.copies,
                             c.class_diagonal, tile.symmetric}) == Method::structured;
     }
     EXPECT_EQ(structured > 0, c.kind != Kind::explicit_) << c;

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "kernel/task_runner.hpp"
+#include "support/backends.hpp"
 #include "support/fixture.hpp"
 
 namespace ntk::kernel {
@@ -31,12 +32,14 @@ struct Options {
   bool evaluate = false;
   std::int64_t slice_columns = 0;
   bool keep = true;  // records
+  jacobian::Method method = jacobian::Method::explicit_;  // in reduced precision
 };
 
-template <class Real>
+template <class B>
 Result compute(const test::Fixture& fixture, const Options& options) {
+  using Real = typename B::Real;
   const auto description = fixture.model();
-  auto backend = device::make_cpu_backend<Real>(options.threads, 0);
+  auto backend = B::make(options.threads);
   const model::Model<Real> model(*backend, description);
   std::vector<SampleSet> sets{fixture.samples()};
   if (options.evaluate) sets.push_back(fixture.samples(true));
@@ -56,6 +59,9 @@ Result compute(const test::Fixture& fixture, const Options& options) {
   settings.chunk_columns = 16;  // several chunks even in matrices this small
   settings.structured_rows = 12;
   settings.slice_columns = options.slice_columns;
+  if (device::facts(B::precision).tensor_cores) {  // one method a parameter
+    settings.methods.assign(description.architecture.parameters.size(), options.method);
+  }
   TaskRunner<Real> runner(*backend, model, settings, mode, groups, options.ranges);
 
   const int set = options.evaluate ? 1 : 0;
@@ -110,10 +116,10 @@ void expect_near(const std::vector<double>& k, const std::vector<double>& refere
   EXPECT_LE(distance(k, reference), tolerance * std::max(norm(reference), 1e-10 * scale)) << what;
 }
 
-template <class Real>
+template <class B>
 void expect_case(const std::string& name, const Options& options, double tolerance) {
   const test::Fixture fixture(name);
-  const auto result = compute<Real>(fixture, options);
+  const auto result = compute<B>(fixture, options);
   const std::string root = options.evaluate ? "kernel_evaluate/" : "kernel/";
   const std::string dataset = options.outputs == "logits" ? "total" : options.outputs;
   const auto reference = fixture.read<double>(root + dataset);
@@ -133,10 +139,10 @@ void expect_case(const std::string& name, const Options& options, double toleran
 class Autograd : public testing::TestWithParam<const char*> {};
 
 TEST_P(Autograd, KernelAndEveryGroupInDouble) {
-  expect_case<double>(GetParam(), {}, 1e-12);
+  expect_case<test::Cpu<double>>(GetParam(), {}, 1e-12);
 }
 TEST_P(Autograd, KernelAndEveryGroupInSingle) {
-  expect_case<float>(GetParam(), {}, 2e-6);
+  expect_case<test::Cpu<float>>(GetParam(), {}, 2e-6);
 }
 TEST_P(Autograd, OtherTilesSlicesThreadsAndRanges) {
   Options options;
@@ -146,7 +152,7 @@ TEST_P(Autograd, OtherTilesSlicesThreadsAndRanges) {
   options.ranges = 3;
   options.keep = false;
 
-  expect_case<double>(GetParam(), options, 1e-12);
+  expect_case<test::Cpu<double>>(GetParam(), options, 1e-12);
 }
 TEST_P(Autograd, OutputModes) {
   const test::Fixture fixture(GetParam());
@@ -154,7 +160,7 @@ TEST_P(Autograd, OutputModes) {
     if (!fixture.has(std::string("kernel/") + mode)) continue;
     Options options;
     options.outputs = mode;
-    expect_case<double>(GetParam(), options, 1e-12);
+    expect_case<test::Cpu<double>>(GetParam(), options, 1e-12);
   }
 }
 
@@ -173,8 +179,29 @@ TEST(AutogradEvaluate, TrainAgainstASecondList) {
   for (const char* name : {"bert-cls-2-pairs", "roberta-mean-1"}) {
     Options options;
     options.evaluate = true;
-    expect_case<double>(name, options, 1e-12);
-    expect_case<float>(name, options, 2e-6);
+    expect_case<test::Cpu<double>>(name, options, 1e-12);
+    expect_case<test::Cpu<float>>(name, options, 2e-6);
+  }
+}
+
+// The whole way on a GPU, in every precision. An entry's error against the norm of its group is a
+// small multiple of the operands' roundoff.
+template <class B>
+class AutogradOnDevice : public test::BackendTest<B> {};
+TYPED_TEST_SUITE(AutogradOnDevice, test::CudaBackends, test::BackendNames);
+
+TYPED_TEST(AutogradOnDevice, KernelAndEveryGroup) {
+  const double bound = TypeParam::precision == device::Precision::fp64
+                           ? 1e-12
+                           : std::max(2e-6, 4 * TestFixture::roundoff);
+  for (const auto method : {jacobian::Method::explicit_, jacobian::Method::structured}) {
+    for (const char* name : {"bert-cls-2-pairs", "bert-mean-3", "roberta-classifier"}) {
+      Options options;
+      options.method = method;
+      expect_case<TypeParam>(name, options, bound);
+      options.outputs = "mean_diagonal";
+      expect_case<TypeParam>(name, options, bound);
+    }
   }
 }
 

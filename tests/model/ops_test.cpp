@@ -1,12 +1,13 @@
 // Every operation: vjp against jvp (<u, J v> = <J^T u, v>), jvp against finite differences,
-// parameter factors against jvp, on ragged batches, in fp64.
+// parameter factors against jvp, on ragged batches, in fp64, on every kind of device.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <functional>
-#include <random>
 
 #include "model/ops/ops.hpp"
+#include "support/backends.hpp"
+#include "support/random.hpp"
 
 namespace ntk::model {
 namespace {
@@ -14,15 +15,10 @@ namespace {
 using Real = double;
 using Buf = Buffer<Real>;
 
-std::mt19937& bits() {
-  static std::mt19937 generator(7);
-  return generator;
-}
-std::vector<Real> random_vector(std::int64_t n, double scale = 1) {
-  std::normal_distribution<Real> normal(0, scale);
-  std::vector<Real> x(static_cast<std::size_t>(n));
-  for (auto& e : x) e = normal(bits());
-  return x;
+// Other numbers at every call.
+std::vector<Real> random_vector(std::int64_t n) {
+  static unsigned seed = 7;
+  return test::random_vector<Real>(n, seed++);
 }
 double dot(const std::vector<Real>& a, const std::vector<Real>& b) {
   EXPECT_EQ(a.size(), b.size());
@@ -43,20 +39,20 @@ struct Case {
 
 class Bench {
  public:
-  explicit Bench(const Case& c) : case_(c), backend_(device::make_cpu_backend<Real>(1, 0)) {
-    rows_ = std::make_shared<Layout<Real>>(*backend_, c.offsets);
+  Bench(device::Backend<Real>& backend, const Case& c) : case_(c), backend_(backend) {
+    rows_ = std::make_shared<Layout<Real>>(backend_, c.offsets);
     std::vector<std::int64_t> each(c.offsets.size());
     for (std::size_t i = 0; i < each.size(); ++i) each[i] = static_cast<std::int64_t>(i);
-    one_each_ = std::make_shared<Layout<Real>>(*backend_, each);
+    one_each_ = std::make_shared<Layout<Real>>(backend_, each);
     std::vector<std::int32_t> picks;
     for (std::size_t s = 0; s + 1 < c.offsets.size(); ++s) {
       picks.push_back(static_cast<std::int32_t>(c.offsets[s + 1] - 1));
     }
-    picks_ = std::make_shared<Ids<Real>>(*backend_, picks);
+    picks_ = std::make_shared<Ids<Real>>(backend_, picks);
     std::vector<std::int32_t> ids;
     for (std::int64_t r = 0; r < c.offsets.back(); ++r)
       ids.push_back(static_cast<std::int32_t>(r * r % 4));
-    ids_ = std::make_shared<Ids<Real>>(*backend_, ids);
+    ids_ = std::make_shared<Ids<Real>>(backend_, ids);
     for (auto width : c.input_widths) inputs.push_back(random_vector(c.offsets.back() * width));
     for (const auto& shape : c.parameter_shapes) {
       std::int64_t n = 1;
@@ -71,15 +67,15 @@ class Bench {
     std::vector<Buf> held;
     Weights<Real> weights;
     for (const auto& p : parameters) {
-      held.emplace_back(*backend_, std::span<const Real>(p));
+      held.emplace_back(backend_, std::span<const Real>(p));
       weights.data.push_back(held.back().data());
       weights.selected.push_back(1);
     }
     std::vector<Buf> in;
-    Tape<Real> tape(*backend_, weights);
+    Tape<Real> tape(backend_, weights);
     std::vector<Value> values;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      in.emplace_back(*backend_, std::span<const Real>(inputs[i]));
+      in.emplace_back(backend_, std::span<const Real>(inputs[i]));
       values.push_back(tape.input(rows_, case_.input_widths[i], in.back().data()));
     }
     const Value y = case_.run(tape, values, rows_, one_each_, picks_, ids_);
@@ -101,10 +97,10 @@ class Bench {
     with_tape([&](Tape<Real>& tape, const std::vector<Value>& values, Value y) {
       Tangents<Real> tangents(tape);
       std::vector<Buf> held;
-      for (const auto& p : dp) held.emplace_back(*backend_, std::span<const Real>(p));
+      for (const auto& p : dp) held.emplace_back(backend_, std::span<const Real>(p));
       for (const auto& h : held) tangents.parameters.push_back(h.data());
       for (std::size_t i = 0; i < dx.size(); ++i) {
-        std::copy(dx[i].begin(), dx[i].end(), tangents.add_to(values[i]));
+        backend_.upload(tangents.add_to(values[i]), dx[i].data(), dx[i].size() * sizeof(Real));
       }
       tape.tangent(tangents);
       out = read(tangents.of(y).data(), tape.rows(y) * tape.width(y));
@@ -122,7 +118,7 @@ class Bench {
     Pullback out;
     with_tape([&](Tape<Real>& tape, const std::vector<Value>& values, Value y) {
       Cotangents<Real> cot(tape, copies);
-      cot.set(y, std::make_shared<Buf>(*backend_, std::span<const Real>(u)));
+      cot.set(y, std::make_shared<Buf>(backend_, std::span<const Real>(u)));
       tape.backward(cot);
       for (std::size_t i = 0; i < values.size(); ++i) {
         out.inputs.push_back(
@@ -141,30 +137,35 @@ class Bench {
   std::vector<std::vector<Real>> inputs, parameters;
 
  private:
-  static std::vector<Real> read(const Real* data, std::int64_t n) { return {data, data + n}; }
+  std::vector<Real> read(const Real* data, std::int64_t n) {
+    return test::to_host(backend_, data, n);
+  }
 
-  static void add_gradient(const Factor<Real>& f, int copy, std::vector<Real>& to) {
+  void add_gradient(const Factor<Real>& f, int copy, std::vector<Real>& to) {
     const std::int64_t rows = f.layout->rows(), out = f.outputs;
-    const Real* g = f.cotangents->data();
+    const auto g = read(f.cotangents->data(), f.cotangents->size());
     using Kind = Factor<Real>::Kind;
     if (f.kind == Kind::vector) {
       for (std::int64_t s = 0; s < f.layout->samples(); ++s) {
         for (std::int64_t o = 0; o < out; ++o) {
-          to[static_cast<std::size_t>(o)] += g[(copy * f.layout->samples() + s) * out + o];
+          to[static_cast<std::size_t>(o)] +=
+              g[static_cast<std::size_t>((copy * f.layout->samples() + s) * out + o)];
         }
       }
       return;
     }
+    const auto a =
+        f.kind == Kind::matrix ? read(f.activations, rows * f.inputs) : std::vector<Real>();
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t o = 0; o < out; ++o) {
-        const Real cotangent = g[(copy * rows + r) * out + o];
+        const Real cotangent = g[static_cast<std::size_t>((copy * rows + r) * out + o)];
         if (f.kind == Kind::lookup) {
           to[static_cast<std::size_t>(f.ids->host()[static_cast<std::size_t>(r)] * out + o)] +=
               cotangent;
         } else {
           for (std::int64_t i = 0; i < f.inputs; ++i) {
             to[static_cast<std::size_t>(o * f.inputs + i)] +=
-                cotangent * f.activations[r * f.inputs + i];
+                cotangent * a[static_cast<std::size_t>(r * f.inputs + i)];
           }
         }
       }
@@ -172,7 +173,7 @@ class Bench {
   }
 
   Case case_;
-  std::unique_ptr<device::Backend<Real>> backend_;
+  device::Backend<Real>& backend_;
   LayoutPtr<Real> rows_, one_each_;
   IdsPtr<Real> picks_, ids_;
 };
@@ -183,8 +184,8 @@ std::vector<std::vector<Real>> like(const std::vector<std::vector<Real>>& shapes
   return out;
 }
 
-void expect_maps_agree(const Case& c, bool smooth = true) {
-  Bench bench(c);
+void expect_maps_agree(device::Backend<Real>& backend, const Case& c, bool smooth = true) {
+  Bench bench(backend, c);
   const auto dx = like(bench.inputs), dp = like(bench.parameters);
   const auto jv = bench.tangent(dx, dp);
 
@@ -235,76 +236,85 @@ void expect_maps_agree(const Case& c, bool smooth = true) {
   EXPECT_LE(std::sqrt(error), 2e-7 * std::sqrt(dot(jv, jv)));
 }
 
-TEST(Operations, Linear) {
-  expect_maps_agree({.parameter_shapes = {{5, 7}, {5}},
-                     .input_widths = {7},
-                     .run = [](auto& tape, const auto& in, auto, auto, auto, auto) {
-                       return ops::linear(tape, in[0], 0, 1, 5);
-                     }});
+template <class B>
+class Operations : public test::BackendTest<B> {};
+using InDouble = testing::Types<test::Cpu<double>, test::Cuda<device::Precision::fp64>>;
+TYPED_TEST_SUITE(Operations, InDouble, test::BackendNames);
+
+TYPED_TEST(Operations, Linear) {
+  expect_maps_agree(*this->device_, {.parameter_shapes = {{5, 7}, {5}},
+                                     .input_widths = {7},
+                                     .run = [](auto& tape, const auto& in, auto, auto, auto, auto) {
+                                       return ops::linear(tape, in[0], 0, 1, 5);
+                                     }});
 }
-TEST(Operations, EmbeddingOfSeveralTablesWithRepeatedIds) {
-  expect_maps_agree({.parameter_shapes = {{4, 6}, {5, 6}},
+TYPED_TEST(Operations, EmbeddingOfSeveralTablesWithRepeatedIds) {
+  expect_maps_agree(*this->device_,
+                    {.parameter_shapes = {{4, 6}, {5, 6}},
                      .input_widths = {},
                      .run = [](auto& tape, const auto&, auto rows, auto, auto, auto ids) {
                        return ops::embedding<Real>(tape, rows, 6, {{0, ids}, {1, ids}});
                      }});
 }
-TEST(Operations, LayerNorm) {
-  expect_maps_agree({.parameter_shapes = {{6}, {6}},
-                     .input_widths = {6},
-                     .run = [](auto& tape, const auto& in, auto, auto, auto, auto) {
-                       return ops::layer_norm(tape, in[0], 0, 1, 1e-5);
-                     }});
+TYPED_TEST(Operations, LayerNorm) {
+  expect_maps_agree(*this->device_, {.parameter_shapes = {{6}, {6}},
+                                     .input_widths = {6},
+                                     .run = [](auto& tape, const auto& in, auto, auto, auto, auto) {
+                                       return ops::layer_norm(tape, in[0], 0, 1, 1e-5);
+                                     }});
 }
-TEST(Operations, Attention) {
-  expect_maps_agree({.parameter_shapes = {},
-                     .input_widths = {6, 6, 6},
-                     .run = [](auto& tape, const auto& in, auto, auto, auto, auto) {
-                       return ops::attention(tape, in[0], in[1], in[2], 2);
-                     }});
+TYPED_TEST(Operations, Attention) {
+  expect_maps_agree(*this->device_, {.parameter_shapes = {},
+                                     .input_widths = {6, 6, 6},
+                                     .run = [](auto& tape, const auto& in, auto, auto, auto, auto) {
+                                       return ops::attention(tape, in[0], in[1], in[2], 2);
+                                     }});
 }
-TEST(Operations, AttentionOfSelectedQueries) {
-  expect_maps_agree({.parameter_shapes = {},
+TYPED_TEST(Operations, AttentionOfSelectedQueries) {
+  expect_maps_agree(*this->device_,
+                    {.parameter_shapes = {},
                      .input_widths = {6, 6, 6},
                      .run = [](auto& tape, const auto& in, auto, auto one, auto picks, auto) {
                        const Value q = ops::select(tape, in[0], picks, one);
                        return ops::attention(tape, q, in[1], in[2], 3);
                      }});
 }
-TEST(Operations, Activations) {
+TYPED_TEST(Operations, Activations) {
   using device::Activation;
   for (auto kind : {Activation::gelu_erf, Activation::gelu_tanh, Activation::relu, Activation::tanh,
                     Activation::silu}) {
-    expect_maps_agree({.parameter_shapes = {},
+    expect_maps_agree(*this->device_,
+                      {.parameter_shapes = {},
                        .input_widths = {5},
                        .run = [kind](auto& tape, const auto& in, auto, auto, auto,
                                      auto) { return ops::activation(tape, in[0], kind); }},
                       kind != Activation::relu);
   }
 }
-TEST(Operations, AddUsesAValueTwice) {
-  expect_maps_agree({.parameter_shapes = {},
-                     .input_widths = {4, 4},
-                     .run = [](auto& tape, const auto& in, auto, auto, auto, auto) {
-                       return ops::add(tape, ops::add(tape, in[0], in[1]), in[0]);
-                     }});
+TYPED_TEST(Operations, AddUsesAValueTwice) {
+  expect_maps_agree(*this->device_, {.parameter_shapes = {},
+                                     .input_widths = {4, 4},
+                                     .run = [](auto& tape, const auto& in, auto, auto, auto, auto) {
+                                       return ops::add(tape, ops::add(tape, in[0], in[1]), in[0]);
+                                     }});
 }
-TEST(Operations, SelectAndMeanPool) {
-  expect_maps_agree({.parameter_shapes = {},
+TYPED_TEST(Operations, SelectAndMeanPool) {
+  expect_maps_agree(*this->device_,
+                    {.parameter_shapes = {},
                      .input_widths = {4},
                      .run = [](auto& tape, const auto& in, auto, auto one, auto picks, auto) {
                        return ops::add(tape, ops::select(tape, in[0], picks, one),
                                        ops::mean_pool(tape, in[0], one));
                      }});
 }
-TEST(Operations, KnownValues) {
+TYPED_TEST(Operations, KnownValues) {
   // gelu(1) = Phi(1), relu, and the mean of a constant
   Case c{.parameter_shapes = {},
          .input_widths = {1},
          .run = [](auto& tape, const auto& in, auto, auto, auto, auto) {
            return ops::activation(tape, in[0], device::Activation::gelu_erf);
          }};
-  Bench bench(c);
+  Bench bench(*this->device_, c);
   bench.inputs[0].assign(9, 1.0);
   for (double y : bench.forward()) EXPECT_NEAR(y, 0.8413447460685429, 1e-15);
 }

@@ -3,24 +3,29 @@
 #pragma once
 
 #include <exception>
-#include <vector>
+#include <memory>
 
 #include "device/backend.hpp"
-#include "device/cpu/memory_pool.hpp"
+#include "device/cpu/host_memory.hpp"
 
 namespace ntk::device::cpu {
 
 template <class Real>
-class CpuBackend final : public Backend<Real> {
+class CpuBackend : public Backend<Real> {
  public:
-  CpuBackend(int threads, std::size_t limit_bytes) : threads_(threads), pool_(limit_bytes) {}
+  CpuBackend(int threads, std::size_t limit_bytes)
+      : threads_(threads), pool_(std::make_unique<HostMemory>(), limit_bytes) {}
 
   void* allocate(std::size_t bytes) override { return pool_.allocate(bytes); }
   void release(void* pointer) override { pool_.release(pointer); }
   std::size_t peak_bytes() const override { return pool_.peak_bytes(); }
   void upload(void* device, const void* host, std::size_t bytes) override;
   void download(void* host, const void* device, std::size_t bytes) override;
+  std::unique_ptr<HostCopy> copy_out(const void* device, std::size_t bytes) override;
   void zero(void* device, std::size_t bytes) override;
+  bool uses_host_memory() const override { return true; }
+  void synchronize() override {}
+  GemmTiming time_gemm() override;
 
   void gemm(bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const Real* a,
             std::int64_t lda, const Real* b, std::int64_t ldb, bool accumulate, Real* c,
@@ -58,14 +63,16 @@ class CpuBackend final : public Backend<Real> {
                          const Real* q, const Real* k, const Real* v, const Real* dq,
                          const Real* dk, const Real* dv, Real* dy) override;
 
+  std::int64_t operand_bytes(std::int64_t rows, std::int64_t columns) const override;
   void form(const FactorView<Real>& f, int copies, std::int64_t inputs, std::int64_t outputs,
-            std::int64_t first, std::int64_t count, Real* j, std::int64_t ldj) override;
+            std::int64_t first, std::int64_t count, const Operands& to, int slot) override;
+  void put_rows(std::int64_t rows, const Real* x, const Operands& to, int slot) override;
   void sum_rows(RaggedView s, std::int64_t rows, int copies, std::int64_t width, const Real* dy,
                 Real* v) override;
   void sum_rows_normalised(RaggedView s, std::int64_t rows, int copies, std::int64_t width,
                            const Real* x, const Real* statistics, const Real* dy, Real* v) override;
-  void contract(std::span<const typename Backend<Real>::Product> products,
-                std::int64_t chunk) override;
+  void contract(const Operands& operands,
+                std::span<const typename Backend<Real>::Product> products) override;
   void contract_structured(std::span<const typename Backend<Real>::StructuredBlock> blocks,
                            int copies, std::int64_t inputs, std::int64_t outputs,
                            std::int64_t p_stride, std::int64_t q_stride,
@@ -75,6 +82,9 @@ class CpuBackend final : public Backend<Real> {
                    Real* d) override;
   void contract_matches(std::span<const typename Backend<Real>::MatchBlock> blocks,
                         std::int64_t width) override;
+
+ protected:
+  int threads() const { return threads_; }
 
  private:
   int threads_;

@@ -4,44 +4,44 @@
 
 #include "device/cpu/blas.hpp"
 #include "device/cpu/cpu_backend.hpp"
+#include "device/cpu/form_sample.hpp"
 #include "device/cpu/row_product.hpp"
-#include "device/kernels/form.hpp"
+#include "device/kernels/matches.hpp"
+#include "device/kernels/rows.hpp"
+#include "device/kernels/structured.hpp"
 
 namespace ntk::device::cpu {
 namespace {
-
-// w[s] += sum over rows t of a (rows x n) of a[t, s] g[t, s], in fp64.
-template <class Real>
-void multiply_sum_columns(std::int64_t rows, std::int64_t n, std::int64_t ld, const Real* a,
-                          const Real* g, double* w) {
-  for (std::int64_t t = 0; t < rows; ++t) {
-    const Real* at = a + t * ld;
-    const Real* gt = g + t * ld;
-#pragma omp simd
-    for (std::int64_t s = 0; s < n; ++s) {
-      w[s] += static_cast<double>(at[s]) * static_cast<double>(gt[s]);
-    }
-  }
+using Team = kernels::SingleThread;
 }
 
-}  // namespace
+template <class Real>
+std::int64_t CpuBackend<Real>::operand_bytes(std::int64_t rows, std::int64_t columns) const {
+  return rows * columns * static_cast<std::int64_t>(sizeof(Real));
+}
 
 template <class Real>
 void CpuBackend<Real>::form(const FactorView<Real>& f, int copies, std::int64_t inputs,
-                            std::int64_t outputs, std::int64_t first, std::int64_t count, Real* j,
-                            std::int64_t ldj) {
+                            std::int64_t outputs, std::int64_t first, std::int64_t count,
+                            const Operands& to, int slot) {
+  Real* rows = panel<Real>(to, slot);
   parallel_for(threads_, copies * f.samples.samples, [&](std::int64_t ci) {
     const std::int64_t c = ci / f.samples.samples, i = ci % f.samples.samples;
     const std::int64_t row = f.samples.offsets[i];
-    kernels::form_sample(f.samples.offsets[i + 1] - row, count,
-                         f.cotangents + (c * f.rows + row) * outputs + first, outputs,
-                         f.activations + row * inputs, inputs, j + ci * ldj);
+    form_sample<kernels::WholeNumbers<Real>>(
+        f.samples.offsets[i + 1] - row, count, f.cotangents + (c * f.rows + row) * outputs + first,
+        outputs, f.activations + row * inputs, inputs, rows + ci * to.columns, {to.columns, 0});
   });
 }
 
 template <class Real>
-void CpuBackend<Real>::contract(std::span<const typename Backend<Real>::Product> products,
-                                std::int64_t chunk) {
+void CpuBackend<Real>::put_rows(std::int64_t rows, const Real* x, const Operands& to, int slot) {
+  std::copy(x, x + rows * to.columns, panel<Real>(to, slot));
+}
+
+template <class Real>
+void CpuBackend<Real>::contract(const Operands& operands,
+                                std::span<const typename Backend<Real>::Product> products) {
   // Pieces of at most this many rows a side: their packed chunks stay in a core's cache.
   constexpr std::int64_t side = 288, least = 128, unit = 32;
   struct Piece {
@@ -63,7 +63,7 @@ void CpuBackend<Real>::contract(std::span<const typename Backend<Real>::Product>
     }
   }
   const auto work = [](const Piece& p) {
-    return p.of->k * p.m * p.n / (p.of->symmetric && p.i == p.j ? 2 : 1);
+    return p.m * p.n / (p.of->symmetric && p.i == p.j ? 2 : 1);
   };
   // The largest first, so that threads end together.
   std::stable_sort(pieces.begin(), pieces.end(),
@@ -71,8 +71,11 @@ void CpuBackend<Real>::contract(std::span<const typename Backend<Real>::Product>
   parallel_for(threads_, static_cast<std::int64_t>(pieces.size()), [&](std::int64_t at) {
     const Piece& piece = pieces[static_cast<std::size_t>(at)];
     const auto& p = *piece.of;
-    row_product(piece.m, piece.n, p.k, chunk, p.a + piece.i * p.lda, p.lda, p.b + piece.j * p.ldb,
-                p.ldb, p.symmetric && piece.i == piece.j, p.tile + piece.i * p.ld + piece.j, p.ld);
+    const std::int64_t k = operands.columns;
+    row_product(piece.m, piece.n, k, operands.chunk,
+                panel<const Real>(operands, p.p) + (p.p_row + piece.i) * k, k,
+                panel<const Real>(operands, p.q) + (p.q_row + piece.j) * k, k,
+                p.symmetric && piece.i == piece.j, p.tile + piece.i * p.ld + piece.j, p.ld);
   });
 }
 
@@ -102,13 +105,10 @@ void CpuBackend<Real>::contract_structured(
         const std::int64_t column0 = (class_diagonal ? 0 : d * q_stride) + b.j0;
         for (std::int64_t i = 0; i < b.p.samples.samples; ++i) {
           std::fill(w.begin(), w.end(), 0.0);
-          multiply_sum_columns(po[i + 1] - po[i], n, n, aa.data() + (po[i] - p0) * n,
-                               gg.data() + (po[i] - p0) * n, w.data());
+          kernels::multiply_sum_columns(po[i + 1] - po[i], n, n, aa.data() + (po[i] - p0) * n,
+                                        gg.data() + (po[i] - p0) * n, w.data());
           for (std::int64_t j = 0; j < b.q.samples.samples; ++j) {
-            double sum = 0;
-            for (std::int64_t s = qo[j] - q0; s < qo[j + 1] - q0; ++s) {
-              sum += w[static_cast<std::size_t>(s)];
-            }
+            const double sum = kernels::sum_columns(w.data(), qo[j] - q0, qo[j + 1] - q0);
             b.tile[(row0 + i) * b.ld + column0 + j] += sum;
             if (b.mirror) b.tile[(column0 + j) * b.ld + row0 + i] += sum;
           }
@@ -124,49 +124,43 @@ void CpuBackend<Real>::sum_entries(std::int64_t entries, const std::int64_t* fir
                                    std::int64_t width, const Real* dy, Real* d) {
   parallel_for(threads_, copies * entries, [&](std::int64_t ce) {
     const std::int64_t c = ce / entries, e = ce % entries;
-    Real* to = d + ce * width;
-    std::fill(to, to + width, Real(0));
-    for (std::int64_t at = first[e]; at < first[e + 1]; ++at) {
-      const Real* from = dy + (c * total_rows + rows[at]) * width;
-#pragma omp simd
-      for (std::int64_t i = 0; i < width; ++i) to[i] += from[i];
-    }
+    kernels::sum_of_listed_rows(Team{}, rows + first[e], first[e + 1] - first[e], width,
+                                dy + c * total_rows * width, d + ce * width);
   });
 }
 
 template <class Real>
 void CpuBackend<Real>::contract_matches(std::span<const typename Backend<Real>::MatchBlock> blocks,
                                         std::int64_t width) {
-  parallel_for(threads_, static_cast<std::int64_t>(blocks.size()), [&](std::int64_t at) {
-    const auto& b = blocks[static_cast<std::size_t>(at)];
-    thread_local std::vector<Real> products;
-    for (const auto& run : b.runs) {
-      const std::int64_t m = run.p_last - run.p_first, n = run.q_last - run.q_first;
-      products.resize(static_cast<std::size_t>(m * n));
-      cpu::gemm(true, m, n, width, b.p + run.p_first * width, width, b.q + run.q_first * width,
-                width, Real(0), products.data(), n);
-      for (std::int64_t e = 0; e < m; ++e) {
-        double* to = b.tile + b.p_sample[run.p_first + e] * b.ld;
-        for (std::int64_t f = 0; f < n; ++f) {
-          to[b.q_sample[run.q_first + f]] +=
-              static_cast<double>(products[static_cast<std::size_t>(e * n + f)]);
-        }
+  for (const auto& b : blocks) {
+    const auto entries = [&](const typename Backend<Real>::MatchSide& side, std::int64_t sample) {
+      const std::int64_t first = side.first[sample];
+      return kernels::SampleEntries<Real>{side.ids + first, side.sums + first * width,
+                                          side.first[sample + 1] - first};
+    };
+    parallel_for(threads_, b.p.samples, [&](std::int64_t i) {
+      for (std::int64_t j = 0; j < b.q.samples; ++j) {
+        b.tile[i * b.ld + j] +=
+            kernels::match_samples(Team{}, entries(b.p, i), entries(b.q, j), width);
       }
-    }
-  });
+    });
+  }
 }
 
-#define NTK_INSTANTIATE(Real)                                                                      \
-  template void CpuBackend<Real>::form(const FactorView<Real>&, int, std::int64_t, std::int64_t,   \
-                                       std::int64_t, std::int64_t, Real*, std::int64_t);           \
-  template void CpuBackend<Real>::contract(std::span<const Backend<Real>::Product>, std::int64_t); \
-  template void CpuBackend<Real>::contract_structured(                                             \
-      std::span<const Backend<Real>::StructuredBlock>, int, std::int64_t, std::int64_t,            \
-      std::int64_t, std::int64_t, bool);                                                           \
-  template void CpuBackend<Real>::sum_entries(std::int64_t, const std::int64_t*,                   \
-                                              const std::int64_t*, std::int64_t, int,              \
-                                              std::int64_t, const Real*, Real*);                   \
-  template void CpuBackend<Real>::contract_matches(std::span<const Backend<Real>::MatchBlock>,     \
+#define NTK_INSTANTIATE(Real)                                                                    \
+  template std::int64_t CpuBackend<Real>::operand_bytes(std::int64_t, std::int64_t) const;       \
+  template void CpuBackend<Real>::form(const FactorView<Real>&, int, std::int64_t, std::int64_t, \
+                                       std::int64_t, std::int64_t, const Operands&, int);        \
+  template void CpuBackend<Real>::put_rows(std::int64_t, const Real*, const Operands&, int);     \
+  template void CpuBackend<Real>::contract(const Operands&,                                      \
+                                           std::span<const Backend<Real>::Product>);             \
+  template void CpuBackend<Real>::contract_structured(                                           \
+      std::span<const Backend<Real>::StructuredBlock>, int, std::int64_t, std::int64_t,          \
+      std::int64_t, std::int64_t, bool);                                                         \
+  template void CpuBackend<Real>::sum_entries(std::int64_t, const std::int64_t*,                 \
+                                              const std::int64_t*, std::int64_t, int,            \
+                                              std::int64_t, const Real*, Real*);                 \
+  template void CpuBackend<Real>::contract_matches(std::span<const Backend<Real>::MatchBlock>,   \
                                                    std::int64_t);
 NTK_INSTANTIATE(float)
 NTK_INSTANTIATE(double)

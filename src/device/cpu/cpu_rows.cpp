@@ -1,14 +1,20 @@
 // CpuBackend: memory, dense products and row-wise operations.
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <random>
+#include <vector>
 
 #include "device/cpu/blas.hpp"
 #include "device/cpu/cpu_backend.hpp"
 #include "device/kernels/activation.hpp"
 #include "device/kernels/norm.hpp"
+#include "device/kernels/rows.hpp"
 
 namespace ntk::device::cpu {
 namespace {
+
+using Team = kernels::SingleThread;
 
 constexpr std::int64_t row_piece = 64;       // rows of a row-wise piece
 constexpr std::int64_t gemm_piece = 512;     // rows of a GEMM piece
@@ -37,6 +43,15 @@ void CpuBackend<Real>::download(void* host, const void* device, std::size_t byte
   std::memcpy(host, device, bytes);
 }
 template <class Real>
+std::unique_ptr<HostCopy> CpuBackend<Real>::copy_out(const void* device, std::size_t) {
+  struct Here final : HostCopy {
+    explicit Here(const void* at) : at_(at) {}
+    const void* data() override { return at_; }
+    const void* at_;
+  };
+  return std::make_unique<Here>(device);
+}
+template <class Real>
 void CpuBackend<Real>::zero(void* device, std::size_t bytes) {
   std::memset(device, 0, bytes);
 }
@@ -52,11 +67,25 @@ void CpuBackend<Real>::gemm(bool tb, std::int64_t m, std::int64_t n, std::int64_
 }
 
 template <class Real>
+GemmTiming CpuBackend<Real>::time_gemm() {
+  constexpr std::int64_t order = 1536;
+  std::mt19937 bits(1);
+  Array<Real, Real> a(*this, order * order), c(*this, order * order);
+  for (std::int64_t i = 0; i < order * order; ++i) {
+    a.data()[i] = static_cast<Real>(bits()) / static_cast<Real>(bits.max()) - Real(0.5);
+  }
+  c.zero();
+  const auto start = std::chrono::steady_clock::now();
+  gemm(true, order, order, order, a.data(), order, a.data(), order, false, c.data(), order);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  return {2.0 * static_cast<double>(order * order * order), seconds.count()};
+}
+
+template <class Real>
 void CpuBackend<Real>::add_bias(std::int64_t rows, std::int64_t width, const Real* bias, Real* x) {
   in_pieces(threads_, rows, row_piece, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) {
-#pragma omp simd
-      for (std::int64_t i = 0; i < width; ++i) x[r * width + i] += bias[i];
+      kernels::take_row(Team{}, width, bias, true, x + r * width);
     }
   });
 }
@@ -64,7 +93,7 @@ void CpuBackend<Real>::add_bias(std::int64_t rows, std::int64_t width, const Rea
 template <class Real>
 void CpuBackend<Real>::add(std::int64_t count, const Real* x, Real* y) {
   in_pieces(threads_, count, count_piece, [&](std::int64_t first, std::int64_t last) {
-#pragma omp simd
+    NTK_SIMD
     for (std::int64_t i = first; i < last; ++i) y[i] += x[i];
   });
 }
@@ -74,14 +103,7 @@ void CpuBackend<Real>::gather(std::int64_t rows, std::int64_t width, const std::
                               const Real* table, bool accumulate, Real* y) {
   in_pieces(threads_, rows, row_piece, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) {
-      const Real* from = table + ids[r] * width;
-      Real* to = y + r * width;
-      if (accumulate) {
-#pragma omp simd
-        for (std::int64_t i = 0; i < width; ++i) to[i] += from[i];
-      } else {
-        std::copy(from, from + width, to);
-      }
+      kernels::take_row(Team{}, width, table + ids[r] * width, accumulate, y + r * width);
     }
   });
 }
@@ -92,10 +114,8 @@ void CpuBackend<Real>::scatter_add(int copies, std::int64_t rows, std::int64_t o
                                    Real* y) {
   in_pieces(threads_, copies * rows, row_piece, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) {
-      const Real* from = x + r * width;
       Real* to = y + ((r / rows) * out_rows + ids[r % rows]) * width;
-#pragma omp simd
-      for (std::int64_t i = 0; i < width; ++i) to[i] += from[i];
+      kernels::take_row(Team{}, width, x + r * width, true, to);
     }
   });
 }
@@ -103,31 +123,20 @@ void CpuBackend<Real>::scatter_add(int copies, std::int64_t rows, std::int64_t o
 template <class Real>
 void CpuBackend<Real>::mean_pool(RaggedView s, std::int64_t width, const Real* x, Real* y) {
   parallel_for(threads_, s.samples, [&](std::int64_t i) {
-    const std::int64_t first = s.offsets[i], last = s.offsets[i + 1];
-    Real* to = y + i * width;
-    std::fill(to, to + width, Real(0));
-    for (std::int64_t r = first; r < last; ++r) {
-#pragma omp simd
-      for (std::int64_t e = 0; e < width; ++e) to[e] += x[r * width + e];
-    }
-    const Real inverse = Real(1) / static_cast<Real>(last - first);
-    for (std::int64_t e = 0; e < width; ++e) to[e] *= inverse;
+    kernels::mean_of_rows(Team{}, s.offsets[i], s.offsets[i + 1], width, x, y + i * width);
   });
 }
 
 template <class Real>
 void CpuBackend<Real>::mean_pool_backward(RaggedView s, int copies, std::int64_t width,
                                           const Real* dy, Real* dx) {
-  const std::int64_t rows = s.offsets[s.samples];
+  const std::int64_t rows = s.rows();
   parallel_for(threads_, copies * s.samples, [&](std::int64_t ci) {
     const std::int64_t c = ci / s.samples, i = ci % s.samples;
     const std::int64_t first = s.offsets[i], last = s.offsets[i + 1];
     const Real inverse = Real(1) / static_cast<Real>(last - first);
-    const Real* from = dy + ci * width;
     for (std::int64_t r = first; r < last; ++r) {
-      Real* to = dx + (c * rows + r) * width;
-#pragma omp simd
-      for (std::int64_t e = 0; e < width; ++e) to[e] += inverse * from[e];
+      kernels::add_scaled_row(Team{}, width, inverse, dy + ci * width, dx + (c * rows + r) * width);
     }
   });
 }
@@ -137,8 +146,8 @@ void CpuBackend<Real>::layer_norm(std::int64_t rows, std::int64_t width, Real ep
                                   const Real* gamma, const Real* beta, Real* y, Real* statistics) {
   in_pieces(threads_, rows, row_piece, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) {
-      kernels::layer_norm_row(kernels::SingleThread{}, width, eps, x + r * width, gamma, beta,
-                              y + r * width, statistics + 2 * r);
+      kernels::layer_norm_row(Team{}, width, eps, x + r * width, gamma, beta, y + r * width,
+                              statistics + 2 * r);
     }
   });
 }
@@ -150,8 +159,8 @@ void CpuBackend<Real>::layer_norm_backward(std::int64_t rows, int copies, std::i
   in_pieces(threads_, copies * rows, row_piece, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) {
       const std::int64_t at = r % rows;
-      kernels::layer_norm_backward_row(kernels::SingleThread{}, width, x + at * width,
-                                       statistics + 2 * at, gamma, dy + r * width, dx + r * width);
+      kernels::layer_norm_backward_row(Team{}, width, x + at * width, statistics + 2 * at, gamma,
+                                       dy + r * width, dx + r * width);
     }
   });
 }
@@ -162,9 +171,8 @@ void CpuBackend<Real>::layer_norm_tangent(std::int64_t rows, std::int64_t width,
                                           const Real* dgamma, const Real* dbeta, Real* dy) {
   in_pieces(threads_, rows, row_piece, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) {
-      kernels::layer_norm_tangent_row(kernels::SingleThread{}, width, x + r * width,
-                                      statistics + 2 * r, gamma, dx + r * width, dgamma, dbeta,
-                                      dy + r * width);
+      kernels::layer_norm_tangent_row(Team{}, width, x + r * width, statistics + 2 * r, gamma,
+                                      dx + r * width, dgamma, dbeta, dy + r * width);
     }
   });
 }
@@ -173,7 +181,7 @@ template <class Real>
 void CpuBackend<Real>::activation(Activation kind, std::int64_t count, const Real* x, Real* y) {
   kernels::with_activation(kind, [&]<Activation chosen>() {
     in_pieces(threads_, count, count_piece, [&](std::int64_t first, std::int64_t last) {
-#pragma omp simd
+      NTK_SIMD
       for (std::int64_t i = first; i < last; ++i) y[i] = kernels::activate<chosen>(x[i]);
     });
   });
@@ -186,12 +194,12 @@ void CpuBackend<Real>::activation_backward(Activation kind, std::int64_t count, 
     in_pieces(threads_, period, slope_piece, [&](std::int64_t first, std::int64_t last) {
       Real slope[slope_piece];
       const std::int64_t n = last - first;
-#pragma omp simd
+      NTK_SIMD
       for (std::int64_t i = 0; i < n; ++i) {
         slope[i] = kernels::activate_derivative<chosen>(x[first + i], y[first + i]);
       }
       for (std::int64_t at = first; at < count; at += period) {
-#pragma omp simd
+        NTK_SIMD
         for (std::int64_t i = 0; i < n; ++i) dx[at + i] += dy[at + i] * slope[i];
       }
     });
@@ -203,13 +211,8 @@ void CpuBackend<Real>::sum_rows(RaggedView s, std::int64_t rows, int copies, std
                                 const Real* dy, Real* v) {
   parallel_for(threads_, copies * s.samples, [&](std::int64_t ci) {
     const std::int64_t c = ci / s.samples, i = ci % s.samples;
-    Real* to = v + ci * width;
-    std::fill(to, to + width, Real(0));
-    for (std::int64_t r = s.offsets[i]; r < s.offsets[i + 1]; ++r) {
-      const Real* from = dy + (c * rows + r) * width;
-#pragma omp simd
-      for (std::int64_t e = 0; e < width; ++e) to[e] += from[e];
-    }
+    kernels::sum_of_rows(Team{}, s.offsets[i], s.offsets[i + 1], width, dy + c * rows * width,
+                         v + ci * width);
   });
 }
 
@@ -219,15 +222,8 @@ void CpuBackend<Real>::sum_rows_normalised(RaggedView s, std::int64_t rows, int 
                                            const Real* statistics, const Real* dy, Real* v) {
   parallel_for(threads_, copies * s.samples, [&](std::int64_t ci) {
     const std::int64_t c = ci / s.samples, i = ci % s.samples;
-    Real* to = v + ci * width;
-    std::fill(to, to + width, Real(0));
-    for (std::int64_t r = s.offsets[i]; r < s.offsets[i + 1]; ++r) {
-      const Real* from = dy + (c * rows + r) * width;
-      const Real* at = x + r * width;
-      const Real mean = statistics[2 * r], scale = statistics[2 * r + 1];
-#pragma omp simd
-      for (std::int64_t e = 0; e < width; ++e) to[e] += from[e] * ((at[e] - mean) * scale);
-    }
+    kernels::sum_of_normalised_rows(Team{}, s.offsets[i], s.offsets[i + 1], width, x, statistics,
+                                    dy + c * rows * width, v + ci * width);
   });
 }
 

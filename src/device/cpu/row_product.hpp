@@ -9,19 +9,16 @@
 #include <cstdint>
 #include <vector>
 
-#include "device/kernels/vector.hpp"
+#include "device/cpu/vector.hpp"
 
 namespace ntk::device::cpu {
 
 namespace row_product_detail {
 
-using kernels::LaneIndex;
-using kernels::Vector;
-
 // Registers hold block_columns vectors of tile columns x block_rows tile rows.
 inline constexpr int block_columns = 3;
 template <class Real>
-inline constexpr int block_rows = std::min(kernels::vector_registers / 4,
+inline constexpr int block_rows = std::min(vector_registers / 4,
                                            static_cast<int>(Vector<Real>::lanes));
 
 // Swaps the off-diagonal step x step squares of every 2 step x 2 step square.

@@ -5,8 +5,8 @@
 //        dq_i = sum_j ds_ij k_j / sqrt h,  dk_j = sum_i ds_ij q_i / sqrt h
 //   jvp: ds_ij = (dq_i . k_j + q_i . dk_j) / sqrt h,  dp_ij = p_ij (ds_ij - sum_l p_il ds_il),
 //        dy_i = sum_j (dp_ij v_j + p_ij dv_j)
-// The probabilities are recomputed in the derivative maps: nothing of size T^2 is stored. Scratch
-// holds one or two rows of keys. A team splits the elements of the innermost loops.
+// The probabilities are recomputed in the derivative maps: nothing of size T^2 is stored. A team
+// goes through the queries one by one and splits keys, or the head's numbers, over its threads.
 #pragma once
 
 #include <cmath>
@@ -23,16 +23,33 @@ struct Head {
   Real scale;  // 1 / sqrt(h)
 };
 
+// One row of keys for probabilities and one for their derivatives, and two matrices h x keys.
+template <class Real>
+struct AttentionScratch {
+  double *p, *w;
+  Real *first, *second;
+};
+
+namespace attention_detail {
+
+// to[e * keys + j] = rows_j[e]: neighbouring keys side by side, for score_row.
+template <class Team, class Real>
+NTK_HD void transpose(Team team, const Head<Real>& a, const Real* rows, Real* to) {
+  for (std::int64_t j = team.rank(); j < a.keys; j += team.size()) {
+    for (std::int64_t e = 0; e < a.h; ++e) to[e * a.keys + j] = rows[j * a.width + e];
+  }
+}
+
 // s[j] (+)= scale * a . b_j for every key j, with b transposed: bt[e * keys + j]. Scores and
 // probabilities are fp64: a score's absolute error is the relative error of its probability.
 template <class Team, class Real>
-NTK_HD void score_row(Team team, const Head<Real>& a, const Real* row, const Real* bt,
+NTK_HD void score_row(Team team, const Head<Real>& a, Real scale, const Real* row, const Real* bt,
                       bool accumulate, double* s) {
   for (std::int64_t j = team.rank(); j < a.keys && !accumulate; j += team.size()) s[j] = 0;
   for (std::int64_t e = 0; e < a.h; ++e) {
-    const double factor = static_cast<double>(row[e]) * static_cast<double>(a.scale);
+    const double factor = static_cast<double>(row[e]) * static_cast<double>(scale);
     const Real* b = bt + e * a.keys;
-#pragma omp simd
+    NTK_SIMD
     for (std::int64_t j = team.rank(); j < a.keys; j += team.size())
       s[j] += factor * static_cast<double>(b[j]);
   }
@@ -40,13 +57,13 @@ NTK_HD void score_row(Team team, const Head<Real>& a, const Real* row, const Rea
 
 template <class Team>
 NTK_HD void softmax_row(Team team, std::int64_t n, double* s) {
-  double largest = s[0];
+  double largest = -HUGE_VAL;
   for (std::int64_t j = team.rank(); j < n; j += team.size()) {
     largest = s[j] > largest ? s[j] : largest;
   }
   largest = team.max(largest);
   double sum = 0;
-#pragma omp simd reduction(+ : sum)
+  NTK_SIMD_SUM(sum)
   for (std::int64_t j = team.rank(); j < n; j += team.size()) {
     s[j] = std::exp(s[j] - largest);
     sum += s[j];
@@ -55,24 +72,24 @@ NTK_HD void softmax_row(Team team, std::int64_t n, double* s) {
   for (std::int64_t j = team.rank(); j < n; j += team.size()) s[j] *= inverse;
 }
 
-// y += sum_j w[j] v_j
+// y += sum_j w[j] v_j. Every thread reads all of w: a barrier stands before.
 template <class Team, class Real>
 NTK_HD void combine_rows(Team team, const Head<Real>& a, const double* w, const Real* v, Real* y) {
   for (std::int64_t j = 0; j < a.keys; ++j) {
     const Real* row = v + j * a.width;
     const Real weight = static_cast<Real>(w[j]);
-#pragma omp simd
+    NTK_SIMD
     for (std::int64_t e = team.rank(); e < a.h; e += team.size()) y[e] += weight * row[e];
   }
 }
 
-// rows_j += w[j] x for every key j
+// rows_j += w[j] x for every key j; the same.
 template <class Team, class Real>
 NTK_HD void spread_row(Team team, const Head<Real>& a, const double* w, const Real* x, Real* rows) {
   for (std::int64_t j = 0; j < a.keys; ++j) {
     Real* row = rows + j * a.width;
     const Real weight = static_cast<Real>(w[j]);
-#pragma omp simd
+    NTK_SIMD
     for (std::int64_t e = team.rank(); e < a.h; e += team.size()) row[e] += weight * x[e];
   }
 }
@@ -81,11 +98,83 @@ NTK_HD void spread_row(Team team, const Head<Real>& a, const double* w, const Re
 template <class Team>
 NTK_HD void softmax_derivative_row(Team team, std::int64_t n, const double* p, double* w) {
   double sum = 0;
-#pragma omp simd reduction(+ : sum)
+  NTK_SIMD_SUM(sum)
   for (std::int64_t j = team.rank(); j < n; j += team.size()) sum += p[j] * w[j];
   sum = team.sum(sum);
-#pragma omp simd
+  NTK_SIMD
   for (std::int64_t j = team.rank(); j < n; j += team.size()) w[j] = p[j] * (w[j] - sum);
+}
+
+}  // namespace attention_detail
+
+// y (queries x h) = attention.
+template <class Team, class Real>
+NTK_HD void attention_head(Team team, const Head<Real>& a, const Real* q, const Real* k,
+                           const Real* v, Real* y, const AttentionScratch<Real>& scratch) {
+  using namespace attention_detail;
+  transpose(team, a, k, scratch.first);
+  for (std::int64_t i = 0; i < a.queries; ++i) {
+    Real* out = y + i * a.width;
+    score_row(team, a, a.scale, q + i * a.width, scratch.first, false, scratch.p);
+    softmax_row(team, a.keys, scratch.p);
+    for (std::int64_t e = team.rank(); e < a.h; e += team.size()) out[e] = 0;
+    team.barrier();
+    combine_rows(team, a, scratch.p, v, out);
+    team.barrier();  // before the next query's scores
+  }
+}
+
+// dq, dk, dv += for the cotangents dy of `copies` outputs; `query_rows` and `key_rows` numbers lie
+// between the copies of dy and dq, and of dk and dv.
+template <class Team, class Real>
+NTK_HD void attention_head_backward(Team team, const Head<Real>& a, int copies,
+                                    std::int64_t query_rows, std::int64_t key_rows, const Real* q,
+                                    const Real* k, const Real* v, const Real* dy, Real* dq,
+                                    Real* dk, Real* dv, const AttentionScratch<Real>& scratch) {
+  using namespace attention_detail;
+  transpose(team, a, k, scratch.first);
+  transpose(team, a, v, scratch.second);
+  for (std::int64_t i = 0; i < a.queries; ++i) {
+    const std::int64_t at = i * a.width;
+    score_row(team, a, a.scale, q + at, scratch.first, false, scratch.p);
+    softmax_row(team, a.keys, scratch.p);
+    team.barrier();
+    for (int c = 0; c < copies; ++c) {
+      const Real* dyi = dy + c * query_rows + at;
+      spread_row(team, a, scratch.p, dyi, dv + c * key_rows);
+      score_row(team, a, Real(1), dyi, scratch.second, false, scratch.w);
+      softmax_derivative_row(team, a.keys, scratch.p, scratch.w);
+      for (std::int64_t j = team.rank(); j < a.keys; j += team.size()) {
+        scratch.w[j] *= static_cast<double>(a.scale);
+      }
+      team.barrier();
+      combine_rows(team, a, scratch.w, k, dq + c * query_rows + at);
+      spread_row(team, a, scratch.w, q + at, dk + c * key_rows);
+      team.barrier();  // before the next scores
+    }
+  }
+}
+
+// dy += the tangent for tangents of queries, keys and values.
+template <class Team, class Real>
+NTK_HD void attention_head_tangent(Team team, const Head<Real>& a, const Real* q, const Real* k,
+                                   const Real* v, const Real* dq, const Real* dk, const Real* dv,
+                                   Real* dy, const AttentionScratch<Real>& scratch) {
+  using namespace attention_detail;
+  transpose(team, a, k, scratch.first);
+  transpose(team, a, dk, scratch.second);
+  for (std::int64_t i = 0; i < a.queries; ++i) {
+    const std::int64_t at = i * a.width;
+    score_row(team, a, a.scale, q + at, scratch.first, false, scratch.p);
+    softmax_row(team, a.keys, scratch.p);
+    score_row(team, a, a.scale, dq + at, scratch.first, false, scratch.w);
+    score_row(team, a, a.scale, q + at, scratch.second, true, scratch.w);
+    softmax_derivative_row(team, a.keys, scratch.p, scratch.w);
+    team.barrier();
+    combine_rows(team, a, scratch.w, v, dy + at);
+    combine_rows(team, a, scratch.p, dv, dy + at);
+    team.barrier();
+  }
 }
 
 }  // namespace ntk::device::kernels

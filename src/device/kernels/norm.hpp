@@ -17,11 +17,11 @@ NTK_HD void layer_norm_row(Team team, std::int64_t d, Real eps, const Real* x, c
                            const Real* beta, Real* y, Real* statistics) {
   // In fp64: two reductions a row cost little, and their error would reach every later factor.
   double sum = 0;
-#pragma omp simd reduction(+ : sum)
+  NTK_SIMD_SUM(sum)
   for (std::int64_t i = team.rank(); i < d; i += team.size()) sum += static_cast<double>(x[i]);
   const double exact_mean = team.sum(sum) / static_cast<double>(d);
   double squares = 0;
-#pragma omp simd reduction(+ : squares)
+  NTK_SIMD_SUM(squares)
   for (std::int64_t i = team.rank(); i < d; i += team.size()) {
     const double difference = static_cast<double>(x[i]) - exact_mean;
     squares += difference * difference;
@@ -29,7 +29,7 @@ NTK_HD void layer_norm_row(Team team, std::int64_t d, Real eps, const Real* x, c
   const Real mean = static_cast<Real>(exact_mean);
   const Real r = static_cast<Real>(
       1.0 / std::sqrt(team.sum(squares) / static_cast<double>(d) + static_cast<double>(eps)));
-#pragma omp simd
+  NTK_SIMD
   for (std::int64_t i = team.rank(); i < d; i += team.size())
     y[i] = gamma[i] * ((x[i] - mean) * r) + beta[i];
   if (team.rank() == 0) {
@@ -44,14 +44,14 @@ NTK_HD void layer_norm_backward_row(Team team, std::int64_t d, const Real* x,
                                     Real* dx) {
   const Real mean = statistics[0], r = statistics[1];
   Real sum = 0, product = 0;
-#pragma omp simd reduction(+ : sum, product)
+  NTK_SIMD_SUM(sum, product)
   for (std::int64_t i = team.rank(); i < d; i += team.size()) {
     const Real g = gamma[i] * dy[i];
     sum += g;
     product += g * ((x[i] - mean) * r);
   }
   const Real a = team.sum(sum) / static_cast<Real>(d), b = team.sum(product) / static_cast<Real>(d);
-#pragma omp simd
+  NTK_SIMD
   for (std::int64_t i = team.rank(); i < d; i += team.size()) {
     dx[i] += r * (gamma[i] * dy[i] - a - (x[i] - mean) * r * b);
   }
@@ -63,7 +63,7 @@ NTK_HD void layer_norm_tangent_row(Team team, std::int64_t d, const Real* x, con
                                    const Real* dbeta, Real* dy) {
   const Real mean = statistics[0], r = statistics[1];
   Real sum = 0, product = 0;
-#pragma omp simd reduction(+ : sum, product)
+  NTK_SIMD_SUM(sum, product)
   for (std::int64_t i = team.rank(); i < d; i += team.size()) {
     sum += dx[i];
     product += dx[i] * ((x[i] - mean) * r);

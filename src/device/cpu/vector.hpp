@@ -1,7 +1,7 @@
 // A processor vector of Real, by GCC's vector extensions, of the width that the target has.
 #pragma once
 
-namespace ntk::device::kernels {
+namespace ntk::device::cpu {
 
 #if defined(__AVX512F__)
 inline constexpr int vector_bytes = 64, vector_registers = 32;
@@ -29,4 +29,4 @@ struct LaneIndex<double> {
   typedef long long type __attribute__((vector_size(vector_bytes)));
 };
 
-}  // namespace ntk::device::kernels
+}  // namespace ntk::device::cpu

@@ -1,0 +1,266 @@
+// CudaBackend: memory, dense products, and contraction as far as cuBLAS does it.
+#include "device/cuda/cuda_backend.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+#include "base/error.hpp"
+#include "device/cuda.hpp"
+#include "device/cuda/sums.hpp"
+
+namespace ntk::device::cuda {
+namespace {
+
+class DeviceMemory final : public MemorySource {
+ public:
+  explicit DeviceMemory(int device) : device_(device) {}
+  void* take(std::size_t bytes) override {
+    void* pointer = nullptr;
+    const cudaError_t status = cudaMalloc(&pointer, bytes);
+    if (status == cudaSuccess) return pointer;
+    cudaGetLastError();
+    if (status != cudaErrorMemoryAllocation) check(status, "cudaMalloc");
+    return nullptr;
+  }
+  void give_back(void* pointer) noexcept override { cudaFree(pointer); }
+  std::size_t granularity(std::size_t bytes) const override {
+    return bytes >= (1 << 20) ? std::size_t{1} << 20 : 512;
+  }
+  std::string owner() const override { return "on " + describe_device(device_); }
+
+ private:
+  int device_;
+};
+
+Stream stream_on(int device) {
+  check(cudaSetDevice(device), "cudaSetDevice");
+  return make_stream();
+}
+
+Blas make_blas(cudaStream_t stream) {
+  cublasHandle_t handle = nullptr;
+  check(cublasCreate(&handle), "cublasCreate");
+  Blas blas(handle);
+  check(cublasSetStream(blas, stream), "cublasSetStream");
+  return blas;
+}
+
+cublasStatus_t gemm_of(cublasHandle_t blas, cublasOperation_t a_op, int m, int n, int k,
+                       const float* a, int lda, const float* b, int ldb, float beta, float* c,
+                       int ldc) {
+  const float one = 1;
+  return cublasSgemm(blas, a_op, CUBLAS_OP_N, m, n, k, &one, a, lda, b, ldb, &beta, c, ldc);
+}
+cublasStatus_t gemm_of(cublasHandle_t blas, cublasOperation_t a_op, int m, int n, int k,
+                       const double* a, int lda, const double* b, int ldb, double beta, double* c,
+                       int ldc) {
+  const double one = 1;
+  return cublasDgemm(blas, a_op, CUBLAS_OP_N, m, n, k, &one, a, lda, b, ldb, &beta, c, ldc);
+}
+
+}  // namespace
+
+template <class Real>
+CudaBackend<Real>::CudaBackend(int device, Precision precision, std::size_t limit_bytes)
+    : device_(device),
+      precision_(precision),
+      stream_(stream_on(device)),
+      pool_(std::make_unique<DeviceMemory>(device), limit_bytes),
+      staging_(stream_),
+      blas_(make_blas(stream_)),
+      products_(precision) {}
+
+template <class Real>
+CudaBackend<Real>::~CudaBackend() {
+  cudaStreamSynchronize(stream_);  // an error here has been, or will be, reported elsewhere
+}
+
+template <class Real>
+void CudaBackend<Real>::upload(void* device, const void* host, std::size_t bytes) {
+  staging_.upload(device, host, bytes);
+}
+
+template <class Real>
+std::unique_ptr<HostCopy> CudaBackend<Real>::copy_out(const void* device, std::size_t bytes) {
+  return staging_.copy_out(device, bytes);
+}
+
+template <class Real>
+void CudaBackend<Real>::download(void* host, const void* device, std::size_t bytes) {
+  std::memcpy(host, staging_.copy_out(device, bytes)->data(), bytes);
+}
+
+template <class Real>
+void CudaBackend<Real>::zero(void* device, std::size_t bytes) {
+  check(cudaMemsetAsync(device, 0, bytes, stream_), "cudaMemsetAsync");
+}
+
+template <class Real>
+void CudaBackend<Real>::synchronize() {
+  check(cudaStreamSynchronize(stream_), "waiting for the device");
+}
+
+template <class Real>
+void CudaBackend<Real>::gemm(bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const Real* a,
+                             std::int64_t lda, const Real* b, std::int64_t ldb, bool accumulate,
+                             Real* c, std::int64_t ldc) {
+  // cuBLAS is column-major: C' = B'' A' with the rows of each matrix as its columns.
+  check(gemm_of(blas_, tb ? CUBLAS_OP_T : CUBLAS_OP_N, static_cast<int>(n), static_cast<int>(m),
+                static_cast<int>(k), b, static_cast<int>(ldb), a, static_cast<int>(lda),
+                accumulate ? Real(1) : Real(0), c, static_cast<int>(ldc)),
+        "cuBLAS GEMM");
+}
+
+template <class Real>
+GemmTiming CudaBackend<Real>::time_gemm() {
+  constexpr std::int64_t order = 8192;
+  const std::int64_t columns = 4096;
+  const auto bytes = static_cast<std::int64_t>(order) * columns * facts(precision_).operand_bytes;
+  Array<char, Real> a(*this, bytes);
+  Array<Real, Real> c(*this, order * order);
+  a.zero();
+  const Operands operands{a.data(), 0, columns, columns};
+  const Product product{0, 0, 0, 0, order, order, nullptr, order, false};
+  synchronize();
+  const auto start = std::chrono::steady_clock::now();
+  multiply_chunks(operands, {&product, 1}, c.data());
+  synchronize();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  return {2.0 * static_cast<double>(order * order * columns), seconds.count()};
+}
+
+template <class Real>
+typename CudaBackend<Real>::Batch CudaBackend<Real>::batch_from(std::span<const Product> products,
+                                                                std::size_t at) const {
+  constexpr std::int64_t most_scratch = std::int64_t{256} << 20;  // bytes
+  const Product& first = products[at];
+  const auto most = std::clamp<std::int64_t>(
+      most_scratch / (first.m * first.n * static_cast<std::int64_t>(sizeof(Real))), 1,
+      TileBatch::most);
+  int count = 1;
+  while (count < most && at + static_cast<std::size_t>(count) < products.size()) {
+    const Product& next = products[at + static_cast<std::size_t>(count)];
+    if (next.p != first.p || next.p_row != first.p_row || next.m != first.m || next.n != first.n ||
+        next.q != first.q + count || next.q_row != first.q_row) {
+      break;
+    }
+    ++count;
+  }
+  return {&first, count};
+}
+
+// The products of one chunk: those of small terms first. Runs of terms are laid out so that each
+// order is one product (kernels/operand.hpp).
+template <class Real>
+void CudaBackend<Real>::multiply_chunks(const Operands& operands, const Batch& batch,
+                                        Real* scratch) {
+  const auto& f = facts(precision_);
+  const int runs = 2 * f.terms - 1;
+  const std::int64_t number = f.operand_bytes / runs;  // bytes
+  const std::int64_t ld = operands.columns * runs;
+  const Product& p = *batch.first;
+  const std::int64_t mn = p.m * p.n;
+  for (std::int64_t first = 0; first < operands.columns; first += operands.chunk) {
+    const std::int64_t width = std::min(operands.chunk, operands.columns - first);
+    const char* a = panel<const char>(operands, p.p) + (p.p_row * ld + first * runs) * number;
+    const char* b = panel<const char>(operands, p.q) + (p.q_row * ld + first * runs) * number;
+    for (int order = f.terms - 1; order >= 0; --order) {
+      const ProductShape shape{p.m, p.n, (order + 1) * width, ld, ld, order < f.terms - 1};
+      products_.batched(stream_, shape, batch.count, a + (f.terms - 1 - order) * width * number,
+                        b + (f.terms - 1) * width * number, operands.stride / number, scratch, mn);
+    }
+    if (p.tile == nullptr) continue;
+    TileBatch tiles{{}, batch.count, p.m, p.n, p.ld};
+    for (int i = 0; i < batch.count; ++i) tiles.data[i] = batch.first[i].tile;
+    add_to_tiles(stream_, tiles, scratch);
+  }
+}
+
+template <class Real>
+void CudaBackend<Real>::contract(const Operands& operands, std::span<const Product> products) {
+  ensure(std::has_single_bit(static_cast<std::uint64_t>(operands.chunk)), "chunk of {} columns",
+         operands.chunk);
+  std::vector<Product> sorted(products.begin(), products.end());
+  std::sort(sorted.begin(), sorted.end(), [](const Product& a, const Product& b) {
+    return std::pair(a.p, a.q) < std::pair(b.p, b.q);
+  });
+  for (std::size_t at = 0; at < sorted.size();) {
+    const Batch batch = batch_from(sorted, at);
+    Array<Real, Real> scratch(*this, batch.count * batch.first->m * batch.first->n);
+    multiply_chunks(operands, batch, scratch.data());
+    at += static_cast<std::size_t>(batch.count);
+  }
+}
+
+template <class Real>
+void CudaBackend<Real>::multiply_rows(std::int64_t m, std::int64_t n, std::int64_t width,
+                                      const void* x, const void* y, Real* c) {
+  const auto& f = facts(precision_);
+  const int runs = 2 * f.terms - 1;
+  const std::int64_t number = f.operand_bytes / runs, ld = width * runs;
+  for (int order = f.terms - 1; order >= 0; --order) {
+    const ProductShape shape{m, n, (order + 1) * width, ld, ld, order < f.terms - 1};
+    products_.single(blas_, shape,
+                     static_cast<const char*>(x) + (f.terms - 1 - order) * width * number,
+                     static_cast<const char*>(y) + (f.terms - 1) * width * number, c);
+  }
+}
+
+template <class Real>
+void CudaBackend<Real>::contract_structured(std::span<const StructuredBlock> blocks, int copies,
+                                            std::int64_t inputs, std::int64_t outputs,
+                                            std::int64_t p_stride, std::int64_t q_stride,
+                                            bool class_diagonal) {
+  // Rows [first, first + count) of x as operands of one chunk.
+  const auto as_operands = [&](const Real* x, std::int64_t count, std::int64_t width) {
+    Array<char, Real> made(*this, operand_bytes(count, width));
+    const auto chunk = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(width)));
+    put_rows(count, x, {made.data(), 0, width, chunk}, 0);
+    return made;
+  };
+  for (const auto& b : blocks) {
+    const std::int64_t m = b.p.samples.rows(), n = b.q.samples.rows();
+    const std::int64_t p0 = b.p.samples.host[0], q0 = b.q.samples.host[0];
+    Array<Real, Real> aa(*this, m * n), gg(*this, m * n);
+    Array<double, Real> w(*this, b.p.samples.samples * n);
+    {
+      const auto x = as_operands(b.p.activations + p0 * inputs, m, inputs);
+      const auto y = as_operands(b.q.activations + q0 * inputs, n, inputs);
+      multiply_rows(m, n, inputs, x.data(), y.data(), aa.data());
+    }
+    for (int c = 0; c < copies; ++c) {
+      const auto x = as_operands(b.p.cotangents + (c * b.p.rows + p0) * outputs, m, outputs);
+      for (int d = class_diagonal ? c : 0; d < (class_diagonal ? c + 1 : copies); ++d) {
+        const auto y = as_operands(b.q.cotangents + (d * b.q.rows + q0) * outputs, n, outputs);
+        multiply_rows(m, n, outputs, x.data(), y.data(), gg.data());
+        const std::int64_t row0 = (class_diagonal ? 0 : c * p_stride) + b.i0;
+        const std::int64_t column0 = (class_diagonal ? 0 : d * q_stride) + b.j0;
+        sum_tokens(stream_, b.p.samples, b.q.samples, aa.data(), gg.data(), w.data(),
+                   b.tile + row0 * b.ld + column0,
+                   b.mirror ? b.tile + column0 * b.ld + row0 : nullptr, b.ld);
+      }
+    }
+  }
+}
+
+template class CudaBackend<float>;
+template class CudaBackend<double>;
+
+}  // namespace ntk::device::cuda
+
+namespace ntk::device {
+
+template <class Real>
+std::unique_ptr<Backend<Real>> make_cuda_backend(int device, Precision precision,
+                                                 std::size_t limit_bytes) {
+  ensure((precision == Precision::fp64) == (sizeof(Real) == sizeof(double)),
+         "precision {} of numbers of {} bytes", facts(precision).name, sizeof(Real));
+  return std::make_unique<cuda::CudaBackend<Real>>(device, precision, limit_bytes);
+}
+template std::unique_ptr<Backend<float>> make_cuda_backend<float>(int, Precision, std::size_t);
+template std::unique_ptr<Backend<double>> make_cuda_backend<double>(int, Precision, std::size_t);
+
+}  // namespace ntk::device

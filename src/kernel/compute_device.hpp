@@ -1,0 +1,38 @@
+// Where a rank computes its part of the kernel.
+#pragma once
+
+#include <mpi.h>
+
+#include <memory>
+#include <string>
+
+#include "base/job.hpp"
+#include "device/backend.hpp"
+#include "device/precision.hpp"
+
+namespace ntk::kernel {
+
+struct Resources {
+  int threads = 1;         // of this rank
+  std::size_t memory = 0;  // bytes of the host for this rank; 0 = not limited
+};
+
+struct ComputeDevice {
+  device::Kind kind = device::Kind::cpu;
+  device::Precision precision = device::Precision::fp32;
+  std::size_t memory = 0;  // bytes the kernel stage may use there; 0 = not limited
+  int index = 0;           // of the GPU among those this rank sees
+  std::string capability;  // of the GPU, as in 9.0
+};
+
+// Collective. The device of `kernel.device`: on `auto` the GPU when there is one. A GPU goes to the
+// rank with the same number within its node; a rank that sees only one takes that. Prints who has
+// what. Throws AgreedError(resources) when there is none or several ranks would share one without
+// `kernel.share_gpu`, AgreedError(usage) for a precision that the device does not have.
+ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& resources);
+
+// Local. Real is double for fp64 and float otherwise.
+template <class Real>
+std::unique_ptr<device::Backend<Real>> make_backend(const ComputeDevice& device, int threads);
+
+}  // namespace ntk::kernel

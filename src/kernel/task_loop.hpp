@@ -1,0 +1,20 @@
+// A rank's tasks one after the other, and what is said of them at the end.
+#pragma once
+
+#include <mpi.h>
+
+#include <nlohmann/json.hpp>
+
+#include "kernel/compute_device.hpp"
+#include "kernel/inputs.hpp"
+#include "store/kernel_file.hpp"
+
+namespace ntk::kernel {
+
+// Collective. Computes what `writer` has not got yet. Returns what summary.json says of it: timings
+// (seconds), tiles, share, floor, floor_ratio, gemm_rate (operations a second, all ranks).
+nlohmann::json run_tasks(MPI_Comm comm, const Job& job, const Resources& resources,
+                         const ComputeDevice& device, const KernelInputs& inputs,
+                         store::KernelWriter& writer);
+
+}  // namespace ntk::kernel
