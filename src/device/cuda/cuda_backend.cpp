@@ -5,6 +5,7 @@
 #include <bit>
 #include <chrono>
 #include <cstring>
+#include <random>
 #include <vector>
 
 #include "base/error.hpp"
@@ -67,6 +68,7 @@ template <class Real>
 CudaBackend<Real>::CudaBackend(int device, Precision precision, std::size_t limit_bytes)
     : device_(device),
       precision_(precision),
+      limit_(limit_bytes),
       stream_(stream_on(device)),
       pool_(std::make_unique<DeviceMemory>(device), limit_bytes),
       staging_(stream_),
@@ -116,13 +118,29 @@ void CudaBackend<Real>::gemm(bool tb, std::int64_t m, std::int64_t n, std::int64
 
 template <class Real>
 GemmTiming CudaBackend<Real>::time_gemm() {
-  constexpr std::int64_t order = 8192;
-  const std::int64_t columns = 4096;
-  const auto bytes = static_cast<std::int64_t>(order) * columns * facts(precision_).operand_bytes;
-  Array<char, Real> a(*this, bytes);
-  Array<Real, Real> c(*this, order * order);
-  a.zero();
+  constexpr std::int64_t columns = 4096, block = 1 << 20;
+  const auto bytes = [&](std::int64_t order) {
+    return operand_bytes(order, columns) +
+           (order * columns + order * order) * static_cast<std::int64_t>(sizeof(Real));
+  };
+  std::int64_t order = 8192;
+  while (limit_ > 0 && order > 1024 && 2 * bytes(order) > static_cast<std::int64_t>(limit_)) {
+    order /= 2;
+  }
+  // Random numbers: a product of zeros draws less power, and devices then run faster.
+  std::mt19937 bits(1);
+  std::vector<Real> numbers(static_cast<std::size_t>(block));
+  for (auto& x : numbers) x = static_cast<Real>(bits()) / static_cast<Real>(bits.max()) - Real(0.5);
+  Array<char, Real> a(*this, operand_bytes(order, columns));
   const Operands operands{a.data(), 0, columns, columns};
+  {
+    Array<Real, Real> x(*this, order * columns);
+    for (std::int64_t at = 0; at < order * columns; at += block) {
+      upload(x.data() + at, numbers.data(), numbers.size() * sizeof(Real));
+    }
+    put_rows(order, x.data(), operands, 0);
+  }
+  Array<Real, Real> c(*this, order * order);
   const Product product{0, 0, 0, 0, order, order, nullptr, order, false};
   synchronize();
   const auto start = std::chrono::steady_clock::now();

@@ -101,6 +101,7 @@ class CudaBackend final : public Backend<Real> {
 
   int device_;
   Precision precision_;
+  std::size_t limit_;
   Stream stream_;
   MemoryPool pool_;
   Staging staging_;
