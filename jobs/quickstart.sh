@@ -21,6 +21,10 @@ if [[ $cpus -ge 2 ]]; then
   [[ $(lscpu -p=CORE,SOCKET | grep -v '^#' | sort -u | wc -l) != 1 ]] ||
     placement=(--use-hwthread-cpus)
 fi
+# A rank computes on a GPU of its own where the program finds one.
+if ! build/release/ntk version | grep -q '^cuda: none' && nvidia-smi -L 2>/dev/null | grep -q GPU; then
+  ranks=1 placement=()
+fi
 job=jobs/movies.toml
 say "running $job on $ranks rank(s)"
 run_start=$SECONDS

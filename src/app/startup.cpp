@@ -76,11 +76,7 @@ kernel::Resources find_resources(MPI_Comm comm, const Job& job) {
           job.run.threads, available, r.threads, job.run.threads);
     }
   }
-  constexpr double gib = 1024.0 * 1024.0 * 1024.0;
-  r.memory =
-      job.kernel.memory_gib > 0
-          ? static_cast<std::size_t>(job.kernel.memory_gib * gib)
-          : static_cast<std::size_t>(0.8 * static_cast<double>(available_memory()) / place.ranks);
+  r.memory = static_cast<std::size_t>(0.8 * static_cast<double>(available_memory()) / place.ranks);
   return r;
 }
 

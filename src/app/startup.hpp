@@ -18,8 +18,8 @@ int unlaunched_tasks();
 // task would believe to be alone.
 void check_launch(int tasks, int ranks);
 
-// Collective. Threads and memory of this rank: the job's numbers, or its share of what the ranks of
-// its node have. Never more threads than CPUs in the affinity mask.
+// Collective. Threads of this rank: the job's number, or its share of its node's CPUs, never more
+// than CPUs in the affinity mask. And its share of the node's memory.
 kernel::Resources find_resources(MPI_Comm comm, const Job& job);
 
 // Collective. Prints ranks, hosts, CPUs, threads, libraries.

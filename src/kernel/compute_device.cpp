@@ -59,7 +59,9 @@ ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& reso
       job.kernel.device == "cpu" ? device::CudaDevices{} : device::cuda_devices();
   ComputeDevice chosen;
   chosen.precision = facts.precision;
-  chosen.memory = resources.memory;
+  const double wanted = job.kernel.memory_gib * (1 << 30);
+  chosen.memory = wanted > 0 ? static_cast<std::size_t>(wanted) : resources.memory;
+  chosen.host = chosen.memory;
   parallel::collectively(comm, [&] {
     if (!found.devices.empty()) {
       chosen.kind = device::Kind::cuda;
@@ -92,9 +94,9 @@ ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& reso
   const int sharing = ranks_sharing(comm, job, place.node, gpu);
   chosen.index = gpu.index;
   chosen.capability = gpu.capability;
+  chosen.host = resources.memory;
   parallel::collectively(comm, [&] {
     const auto free = static_cast<double>(device::cuda_free_bytes(gpu.index));
-    const double wanted = job.kernel.memory_gib * (1 << 30);
     const double usable = usable_share * free / sharing;
     chosen.memory = static_cast<std::size_t>(wanted > 0 ? std::min(wanted, usable) : usable);
   });

@@ -14,13 +14,14 @@ namespace ntk::kernel {
 
 struct Resources {
   int threads = 1;         // of this rank
-  std::size_t memory = 0;  // bytes of the host for this rank; 0 = not limited
+  std::size_t memory = 0;  // bytes of the host that are this rank's share; 0 = not limited
 };
 
 struct ComputeDevice {
   device::Kind kind = device::Kind::cpu;
   device::Precision precision = device::Precision::fp32;
   std::size_t memory = 0;  // bytes the kernel stage may use there; 0 = not limited
+  std::size_t host = 0;    // the same of the host, for the self-check
   int index = 0;           // of the GPU among those this rank sees
   std::string capability;  // of the GPU, as in 9.0
 };

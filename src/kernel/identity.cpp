@@ -13,9 +13,11 @@ namespace ntk::kernel {
 
 using nlohmann::json;
 
-const std::vector<std::string> hardware_keys = {"hardware.device", "hardware.blas",
-                                                "hardware.blas_core", "hardware.vectors",
-                                                "hardware.capability"};
+// Chunks and blocks are larger on a GPU.
+const std::vector<std::string> hardware_keys = {
+    "hardware.device",           "hardware.blas",       "hardware.blas_core",
+    "hardware.vectors",          "hardware.capability", "arithmetic.chunk_columns",
+    "arithmetic.structured_rows"};
 
 namespace {
 

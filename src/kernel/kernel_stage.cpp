@@ -48,14 +48,13 @@ bool wants_mirror(const Job& job, const KernelInputs& inputs) {
 }
 
 // Refuses what would run out of memory, the self-check at the very end included.
-void check_memory(const Job& job, const Resources& resources, const ComputeDevice& device,
-                  const KernelInputs& inputs, int rank) {
+void check_memory(const Job& job, const ComputeDevice& device, const KernelInputs& inputs,
+                  int rank) {
   const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
                               inputs.panels);
   static_cast<void>(MemoryPlan(job, inputs, operations, device));
   if (rank != 0) return;
-  static_cast<void>(
-      check_panel_samples(inputs, check_samples(inputs, job.run.seed), resources.memory));
+  static_cast<void>(check_panel_samples(inputs, check_samples(inputs, job.run.seed), device.host));
 }
 
 // Reading refuses weights that are not finite.
@@ -68,11 +67,11 @@ void check_weights(const KernelInputs& inputs) {
 // Finds what would end the work, before any is done and before a file is laid out: that of a
 // refused job would stand in the way of the corrected one, which has another identity. A file that
 // is there was laid out for weights that passed.
-void check_first(const Job& job, const Resources& resources, const ComputeDevice& device,
-                 const KernelInputs& inputs, int rank) {
+void check_first(const Job& job, const ComputeDevice& device, const KernelInputs& inputs,
+                 int rank) {
   const std::string path = job.run.directory + "/kernel.h5";
   if (store::file_exists(path)) return;
-  check_memory(job, resources, device, inputs, rank);
+  check_memory(job, device, inputs, rank);
   if (rank == 0 && !store::file_exists(path + ".partial")) check_weights(inputs);
 }
 
@@ -89,7 +88,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   std::string weights;
   parallel::collectively(comm, [&] {
     if (rank == 0) weights = inputs->model.checkpoint->sha256();
-    check_first(job, resources, device, *inputs, rank);
+    check_first(job, device, *inputs, rank);
   });
   parallel::broadcast(comm, weights);
   const json identity = kernel_identity(job, *inputs, device, weights);
@@ -138,7 +137,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
     parallel::collectively(comm, [&] {
       if (rank == 0) {
         error = measure_error(checked, stored_entries(*inputs, writer, checked),
-                              recompute(*inputs, checked, resources.threads, resources.memory),
+                              recompute(*inputs, checked, resources.threads, device.host),
                               device::facts(device.precision).roundoff);
       }
     });

@@ -25,22 +25,29 @@ double weight_bytes(const model::ModelDescription& model, std::size_t real, bool
 // What a GPU needs for a while beside panels and tiles: products before they are added to tiles,
 // token scores of a structured block and its factors as operands, rows of attention scores.
 double MemoryPlan::workspace(const KernelInputs& inputs) const {
-  std::int64_t width = 0, tokens = 0, longest = inputs.settings.structured_rows;
+  std::int64_t width = 0, tokens = 0, samples = 0, longest = inputs.settings.structured_rows;
   for (const auto& p : inputs.model.architecture.parameters) {
     if (p.is_linear()) width = std::max({width, p.shape[0], p.shape[1]});
   }
-  for (const auto& panel : inputs.panels.all()) tokens = std::max(tokens, panel.tokens);
+  for (const auto& panel : inputs.panels.all()) {
+    tokens = std::max(tokens, panel.tokens);
+    samples = std::max(samples, panel.samples);
+  }
   for (const auto& table : inputs.tables) {
     for (auto length : table.tokens) longest = std::max<std::int64_t>(longest, length);
   }
-  const auto rows = static_cast<double>(longest);
-  const double scores = rows * rows * (2.0 * static_cast<double>(real_) + 8);
+  const auto real = static_cast<double>(real_);
+  const auto tile_rows = static_cast<double>(inputs.settings.tile_rows(samples));
+  const double tile = tile_rows * tile_rows * real;
+  const double products =
+      std::max(tile, std::min(0.25 * gib, tile * static_cast<double>(inputs.panels.all().size())));
+  const auto rows = static_cast<double>(std::min(longest, tokens));
+  const double scores = rows * rows * (2 * real + 8);
   const double factors = 2.0 * rows * static_cast<double>(width) * static_cast<double>(operand_);
-  const double attention =
-      static_cast<double>(tokens) *
-      (2.0 * static_cast<double>(inputs.model.config.hidden_size) * static_cast<double>(real_) +
-       16.0 * static_cast<double>(inputs.model.config.num_attention_heads));
-  return scores + factors + attention + 0.25 * gib;
+  const double attention = static_cast<double>(tokens) *
+                           (2 * static_cast<double>(inputs.model.config.hidden_size) * real +
+                            16 * static_cast<double>(inputs.model.config.num_attention_heads));
+  return products + scores + factors + attention;
 }
 
 MemoryPlan::MemoryPlan(const Job& job, const KernelInputs& inputs, const Operations& operations,

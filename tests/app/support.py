@@ -39,12 +39,12 @@ def environment(**changes):
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def command(ranks, *arguments):
+def command(ranks, *arguments, program=PROGRAM):
     """The program on so many ranks; 0 ranks: alone, without mpirun."""
-    words = [str(word) for word in arguments]
+    words = [program, *map(str, arguments)]
     if ranks == 0:
-        return [PROGRAM, *words]
-    return [MPIRUN, "--oversubscribe", "--bind-to", "none", "-n", str(ranks), PROGRAM, *words]
+        return words
+    return [MPIRUN, "--oversubscribe", "--bind-to", "none", "-n", str(ranks), *words]
 
 
 @dataclasses.dataclass
@@ -65,10 +65,10 @@ class Result:
         return lines[-1] if lines else ""
 
 
-def run(*arguments, ranks=0, timeout=120, **changes):
+def run(*arguments, ranks=0, timeout=120, program=PROGRAM, **changes):
     start = time.monotonic()
     process = subprocess.Popen(
-        command(ranks, *arguments),
+        command(ranks, *arguments, program=program),
         env=environment(**changes),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -260,7 +260,7 @@ class Case(unittest.TestCase):
             "run": {"directory": self.home / directory, "threads": 1},
             "model": {"path": FIXTURES / "models" / "bert", "head_std": 0.4, "parameters": "all"},
             "data": {"train": train, "samples": 0, "evaluate_samples": 0},
-            "kernel": {"batch_samples": 32, "tile_samples": 8},
+            "kernel": {"device": "cpu", "batch_samples": 32, "tile_samples": 8},
         }
         for table, keys in tables.items():
             merged[table] = {**merged.get(table, {}), **keys}

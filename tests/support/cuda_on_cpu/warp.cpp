@@ -20,24 +20,18 @@ void FakeWarp::enter() {
   FakeWarp& warp = *entering;
   const int rank = warp.current_;
   (*warp.body_)(rank);
-  warp.done_[rank] = true;  // and on to uc_link, the scheduler
+  warp.done_[rank] = true;
+  _longjmp(warp.scheduler_, 1);
 }
 
 void FakeWarp::run(const std::function<void(int)>& body) {
   body_ = &body;
   entering = this;
-  for (int i = 0; i < warp_size; ++i) {
-    done_[i] = false;
-    getcontext(&fibers_[i]);
-    fibers_[i].uc_stack.ss_sp = stacks_[static_cast<std::size_t>(i)].get();
-    fibers_[i].uc_stack.ss_size = stack_bytes;
-    fibers_[i].uc_link = &scheduler_;
-    makecontext(&fibers_[i], &FakeWarp::enter, 0);
-  }
+  for (int i = 0; i < warp_size; ++i) done_[i] = started_[i] = false;
   for (int done = 0; done < warp_size;) {
     done = 0;
     for (current_ = 0; current_ < warp_size; ++current_) {
-      if (!done_[current_]) swapcontext(&scheduler_, &fibers_[current_]);
+      if (!done_[current_]) resume();
       done += done_[current_] ? 1 : 0;
     }
     if (done != 0 && done != warp_size) {
@@ -46,8 +40,21 @@ void FakeWarp::run(const std::function<void(int)>& body) {
   }
 }
 
+void FakeWarp::resume() {
+  if (_setjmp(scheduler_) != 0) return;  // the fiber came to a barrier or to its end
+  if (started_[current_]) _longjmp(waiting_[current_], 1);
+  started_[current_] = true;
+  ucontext_t& fiber = fibers_[current_];
+  getcontext(&fiber);
+  fiber.uc_stack.ss_sp = stacks_[static_cast<std::size_t>(current_)].get();
+  fiber.uc_stack.ss_size = stack_bytes;
+  fiber.uc_link = nullptr;
+  makecontext(&fiber, &FakeWarp::enter, 0);
+  setcontext(&fiber);
+}
+
 void FakeWarp::barrier() {
-  swapcontext(&fibers_[current_], &scheduler_);
+  if (_setjmp(waiting_[current_]) == 0) _longjmp(scheduler_, 1);
 }
 
 }  // namespace ntk::device::cuda

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cuda_runtime_api.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstdint>
@@ -38,7 +39,12 @@ class FakeWarp {
   static void enter();
   static FakeWarp* entering;
 
-  ucontext_t scheduler_{}, fibers_[warp_size]{};
+  void resume();
+
+  // A context starts a fiber; after that, jumps switch, which ask nothing of the system.
+  ucontext_t fibers_[warp_size]{};
+  jmp_buf scheduler_, waiting_[warp_size];
+  bool started_[warp_size] = {};
   std::vector<std::unique_ptr<char[]>> stacks_;
   double slots_[warp_size] = {};
   bool done_[warp_size] = {};
