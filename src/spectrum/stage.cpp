@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "base/stopwatch.hpp"
 #include "base/text.hpp"
+#include "device/precision.hpp"
 #include "parallel/collectives.hpp"
 #include "spectrum/checks.hpp"
 #include "spectrum/kernel_sum.hpp"
@@ -49,15 +50,11 @@ void require_name(const std::string& name) {
 
 // Unit roundoff of the kernel's entries: that of its precision, and of its storage.
 double unit_roundoff(const json& attributes) {
-  const std::vector<std::pair<std::string, double>> units = {{"fp64", std::ldexp(1.0, -53)},
-                                                             {"fp32", std::ldexp(1.0, -24)},
-                                                             {"tf32", std::ldexp(1.0, -11)},
-                                                             {"bf16x2", std::ldexp(1.0, -16)},
-                                                             {"bf16x3", std::ldexp(1.0, -24)}};
-  double worst = std::ldexp(1.0, -53);
+  double worst = device::facts(device::Precision::fp64).roundoff;
   for (const char* key : {"kernel.precision", "kernel.storage"}) {
-    for (const auto& [name, unit] : units) {
-      if (attributes.value(key, json()) == name) worst = std::max(worst, unit);
+    const json name = attributes.value(key, json());
+    if (name.is_string()) {
+      worst = std::max(worst, device::facts(name.get<std::string>()).roundoff);
     }
   }
   return worst;
