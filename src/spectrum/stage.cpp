@@ -1,20 +1,17 @@
 #include "spectrum/stage.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <optional>
-#include <string_view>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/stopwatch.hpp"
-#include "base/text.hpp"
 #include "device/precision.hpp"
 #include "parallel/collectives.hpp"
 #include "spectrum/checks.hpp"
-#include "spectrum/kernel_sum.hpp"
 #include "spectrum/memory.hpp"
+#include "spectrum/named_kernel.hpp"
 #include "spectrum/projections.hpp"
 #include "spectrum/spectrum_file.hpp"
 
@@ -33,21 +30,6 @@ std::int64_t strip_rows(std::int64_t width) {
   return std::max<std::int64_t>(1, kStripNumbers / std::max<std::int64_t>(1, width));
 }
 
-// A kernel's name is the path of its group in the file.
-void require_name(const std::string& name) {
-  const auto fits = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) ||
-           std::string_view("_-./").find(c) != std::string_view::npos;
-  };
-  require(!name.empty() && std::all_of(name.begin(), name.end(), fits) && name.front() != '/' &&
-              name.back() != '/' && name.find("//") == std::string::npos && name.front() != '.' &&
-              name.find("/.") == std::string::npos,
-          ExitCode::usage,
-          "\"{}\" cannot name a kernel of spectrum.kernels (it becomes a group of spectrum.h5) use "
-          "letters, digits, _ - . and / between them",
-          printable(name));
-}
-
 // Unit roundoff of the kernel's entries: that of its precision, and of its storage.
 double unit_roundoff(const json& attributes) {
   double worst = device::facts(device::Precision::fp64).roundoff;
@@ -59,33 +41,6 @@ double unit_roundoff(const json& attributes) {
   }
   return worst;
 }
-
-// Reads a weighted sum of datasets; `read` fetches one of them.
-template <class Read>
-BlockSource weighted(const std::vector<Term>& terms, Read read) {
-  return [&terms, read](std::int64_t row, std::int64_t column, std::int64_t rows,
-                        std::int64_t columns, double* out) {
-    const auto count = static_cast<std::size_t>(rows * columns);
-    if (terms.size() == 1) {
-      read(terms[0].dataset, row, column, rows, columns, out);
-      if (terms[0].weight != 1) {
-        for (std::size_t e = 0; e < count; ++e) out[e] *= terms[0].weight;
-      }
-      return;
-    }
-    std::fill_n(out, count, 0.0);
-    std::vector<double> one(count);
-    for (const Term& term : terms) {
-      read(term.dataset, row, column, rows, columns, one.data());
-      for (std::size_t e = 0; e < count; ++e) out[e] += term.weight * one[e];
-    }
-  };
-}
-
-struct NamedKernel {
-  std::string name;
-  std::vector<Term> terms;
-};
 
 struct Seconds {
   double load = 0, solve = 0, check = 0, project = 0, write = 0;
@@ -142,9 +97,9 @@ class Stage {
     {
       const Stopwatch watch(seconds_.load);
       collectively(comm(), [&] { a = BlockCyclicMatrix(grid_, n_, n_, block_); });
-      load_symmetric(a, weighted(one.terms, [&](const std::string& dataset, std::int64_t row,
-                                                std::int64_t column, std::int64_t rows,
-                                                std::int64_t columns, double* out) {
+      load_symmetric(a, weighted_sum(one.terms, [&](const std::string& dataset, std::int64_t row,
+                                                    std::int64_t column, std::int64_t rows,
+                                                    std::int64_t columns, double* out) {
                        kernel_.read_block(dataset, row, column, rows, columns, out);
                      }));
       require_finite(a, "kernel " + one.name);
@@ -257,9 +212,9 @@ class Stage {
     for (const std::string& set : kernel_.evaluate_sets()) {
       std::int64_t height = 0;
       collectively(comm(), [&] { height = kernel_.evaluate_rows(set); });
-      const BlockSource source =
-          weighted(one.terms, [&](const std::string& dataset, std::int64_t row, std::int64_t column,
-                                  std::int64_t rows, std::int64_t width, double* out) {
+      const BlockSource source = weighted_sum(
+          one.terms, [&](const std::string& dataset, std::int64_t row, std::int64_t column,
+                         std::int64_t rows, std::int64_t width, double* out) {
             kernel_.read_evaluate_block(set, dataset, row, column, rows, width, out);
           });
       on_root([&](hid_t f) {
@@ -320,10 +275,7 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
   double needed = 0;
   collectively(world, [&] {
     kernel.emplace(kernel_path);
-    for (const auto& [name, text] : options.kernels) {
-      require_name(name);
-      kernels.push_back({name, parse_sum(name, text, kernel->groups())});
-    }
+    kernels = named_kernels(options.kernels, kernel->groups());
     const std::int64_t n = kernel->order();
     shape = parallel::choose_grid(world.size(), n);
     const bool full =
