@@ -10,6 +10,7 @@
 #include "device/precision.hpp"
 #include "parallel/collectives.hpp"
 #include "spectrum/checks.hpp"
+#include "spectrum/gpu.hpp"
 #include "spectrum/memory.hpp"
 #include "spectrum/named_kernel.hpp"
 #include "spectrum/projections.hpp"
@@ -50,10 +51,13 @@ struct Seconds {
 class Stage {
  public:
   Stage(const BlacsGrid& grid, const Job::Spectrum& options, bool projections,
-        const store::KernelReader& kernel, SpectrumFile* file)
+        const SolveRequest& request, const Placement& place, const store::KernelReader& kernel,
+        SpectrumFile* file)
       : grid_(grid),
         options_(options),
         projections_(projections),
+        request_(request),
+        place_(place),
         kernel_(kernel),
         file_(file),
         n_(kernel.order()),
@@ -78,10 +82,13 @@ class Stage {
  private:
   const parallel::Communicator& comm() const { return grid_.comm(); }
   bool root() const { return comm().rank() == 0; }
-  bool full() const {
-    return options_.method == "full" || (options_.method == "auto" && n_ <= auto_full_order);
+
+  Pairs solve(BlockCyclicMatrix& a, const Norms& norm, const std::string& label) {
+    if (place_.gpu) return solve_on_gpu(a, place_.index, request_.vectors, label);
+    if (!request_.full) return solve_leading(a, options_.leading, norm, label);
+    if (request_.vectors) return solve_all(a, label);
+    return {solve_values(a, label), {}, "PDSYEV"};
   }
-  bool with_vectors() const { return projections_ || options_.vectors != 0; }
 
   // Work on the file by the root; all agree on the outcome.
   template <class Work>
@@ -128,12 +135,7 @@ class Stage {
     Checks checks;
     {
       const Stopwatch watch(seconds_.solve);
-      if (full() && !with_vectors()) {
-        pairs.values = solve_values(a, label);
-        pairs.method = "PDSYEV";
-      } else {
-        pairs = full() ? solve_all(a, label) : solve_leading(a, options_.leading, norm, label);
-      }
+      pairs = solve(a, norm, label);
     }
     {
       const Stopwatch watch(seconds_.check);
@@ -154,6 +156,7 @@ class Stage {
     const json summary = {
         {"n", n_},
         {"method", pairs.method},
+        {"device", place_.device},
         {"trace", norm.trace},
         {"frobenius", norm.frobenius},
         {"l_1", first},
@@ -176,7 +179,7 @@ class Stage {
         h5::write_attribute(group, taken ? name + "_ratio" : name, value);
       }
     });
-    if (with_vectors()) write_vectors(pairs, place, centring, one);
+    if (request_.vectors) write_vectors(pairs, place, centring, one);
     log::info(
         "spectrum of {}: l_1 {:.4g}, trace {:.4g}, {} of {} eigenvalues above the noise, "
         "worst check {:.2g}",
@@ -254,6 +257,8 @@ class Stage {
   const BlacsGrid& grid_;
   const Job::Spectrum& options_;
   const bool projections_;
+  const SolveRequest& request_;
+  const Placement& place_;
   const store::KernelReader& kernel_;
   SpectrumFile* file_;
   const std::int64_t n_, block_;
@@ -263,6 +268,28 @@ class Stage {
   Seconds seconds_;
 };
 
+// Collective. Where the solve takes place; refused where it does not fit.
+Placement reserve(const parallel::Communicator& world, const SolveRequest& request,
+                  parallel::GridShape shape, std::int64_t leading) {
+  Placement place;
+  double needed = 0;
+  collectively(world, [&] {
+    place = place_solve(request);
+    Work work = request.vectors ? Work::vectors : Work::values;
+    if (!request.full) work = Work::leading;
+    if (place.gpu && request.vectors) work = Work::gpu_vectors;
+    const std::int64_t block = parallel::choose_block(request.order, shape);
+    require_32bit(request.order, block, shape, work);
+    needed = needed_bytes(request.order, block, shape, work, leading) + place.host_bytes;
+  });
+  if (place.gpu) log::info("the spectrum is solved on {}", place.device);
+  if (!place.passed_over.empty()) {
+    log::info("the spectrum is solved on the CPU: {}", place.passed_over);
+  }
+  require_memory(world, shape, needed);
+  return place;
+}
+
 }  // namespace
 
 json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
@@ -271,8 +298,8 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
   std::optional<store::KernelReader> kernel;
   std::vector<NamedKernel> kernels;
   parallel::GridShape shape;
+  SolveRequest request;
   std::string found, mark;
-  double needed = 0;
   collectively(world, [&] {
     kernel.emplace(kernel_path);
     kernels = named_kernels(options.kernels, kernel->groups());
@@ -280,10 +307,8 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
     shape = parallel::choose_grid(world.size(), n);
     const bool full =
         options.method == "full" || (options.method == "auto" && n <= auto_full_order);
-    const bool vectors = projections || options.vectors != 0;
-    const Work work = !full ? Work::leading : vectors ? Work::vectors : Work::values;
-    require_32bit(n, parallel::choose_block(n, shape), shape, work);
-    needed = needed_bytes(n, parallel::choose_block(n, shape), shape, work, options.leading);
+    request = {options.device, world.size(), n, full, projections || options.vectors != 0};
+    require_possible(request);
     if (world.rank() != 0) return;
     mark = fingerprint(options, *kernel, kernel_path);
     if (const auto stored = stored_result(spectrum_path, mark, projections)) found = stored->dump();
@@ -294,7 +319,7 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
     return json::parse(found);
   }
 
-  require_memory(world, shape, needed);
+  const Placement place = reserve(world, request, shape, options.leading);
   const int idle = world.size() - shape.active();
   if (idle > 0) {
     log::warn(
@@ -310,7 +335,7 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
       collectively(grid.comm(), [&] {
         if (world.rank() == 0) file.emplace(spectrum_path);
       });
-      Stage stage(grid, options, projections, *kernel, file ? &*file : nullptr);
+      Stage stage(grid, options, projections, request, place, *kernel, file ? &*file : nullptr);
       json result = {{"reused", false},
                      {"order", kernel->order()},
                      {"grid",

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "device/cuda.hpp"
 #include "example.hpp"
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
@@ -207,6 +208,52 @@ TEST_F(SpectrumStage, RefusesBadInputOnEveryRank) {
   }
   options.kernels = {{"fine", "head"}};
   EXPECT_EQ(code_of(options), ExitCode::complete);
+}
+
+TEST_F(SpectrumStage, SmallMatricesAreSolvedOnTheCpuUnlessAGpuIsAskedFor) {
+  write(Example{});
+  Job::Spectrum options;
+  options.vectors = -1;
+  json found[2];
+  for (const char* device : {"auto", "cpu"}) {
+    options.device = device;
+    options.centre = options.device == "auto" ? "both" : "raw";  // so that it is made again
+    json& result = found[options.device == "cpu"];
+    result = run(options, true);
+    EXPECT_EQ(result["reused"], false);
+    EXPECT_EQ(result["kernels"]["total"]["raw"]["device"], "cpu");
+  }
+  EXPECT_EQ(found[0]["kernels"]["total"]["raw"], found[1]["kernels"]["total"]["raw"]);
+  // What a spectrum is made on is not what it is made from.
+  options.device = "auto";
+  EXPECT_EQ(run(options, true)["reused"], true);
+}
+
+TEST_F(SpectrumStage, RefusesAGpuForSeveralRanksOrWithoutOne) {
+  write(Example{});
+  Job::Spectrum options;
+  options.device = "cuda";
+  const bool one = world_.size() == 1;
+  if (one && !device::cuda_devices().devices.empty()) GTEST_SKIP() << "there is a GPU";
+  try {
+    run(options, false);
+    FAIL() << "no error";
+  } catch (const AgreedError& error) {
+    EXPECT_EQ(error.code(), one ? ExitCode::resources : ExitCode::usage);
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("spectrum.device = \"cuda\""));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("spectrum.device = \"cpu\""));
+  }
+  if (rank() == 0) {
+    EXPECT_FALSE(std::filesystem::exists(output() + ".partial"));
+  }
+  options.method = "leading";
+  options.vectors = 3;
+  try {
+    run(options, false);
+    FAIL() << "no error";
+  } catch (const AgreedError& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+  }
 }
 
 }  // namespace
