@@ -10,6 +10,7 @@
 #include "device/cpu/blas_core.hpp"
 #include "kernel/kernel_stage.hpp"
 #include "parallel/collectives.hpp"
+#include "spectrum/gpu.hpp"
 #include "spectrum/stage.hpp"
 #include "store/disk.hpp"
 
@@ -125,6 +126,11 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
         run.theory();
         break;
       case Stage::run:
+        if (job.has_spectrum || job.has_theory) {
+          // Known now, and not only when the kernel is there.
+          parallel::collectively(
+              comm, [&] { spectrum::require_one_rank_for_gpu(job.spectrum.device, ranks); });
+        }
         run.kernel();
         if (job.has_theory) {
           run.theory();

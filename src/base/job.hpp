@@ -51,6 +51,7 @@ struct Job {
   } kernel;
   struct Spectrum {
     std::string method = "auto";  // full | leading | auto
+    std::string device = "auto";  // auto | cpu | cuda, for one rank
     std::string centre = "both";  // raw | centred | both
     std::int64_t vectors = 0;     // kept eigenvectors; -1 = "all"
     std::int64_t leading = 100;   // k of method = "leading"

@@ -94,6 +94,7 @@ std::int64_t padded_workspace(std::int64_t order, std::int64_t block, GridShape 
 
 void require_32bit(std::int64_t order, std::int64_t block, GridShape shape, Work work) {
   if (fits(order, block, shape, work)) return;
+  if (work == Work::gpu_vectors) work = Work::vectors;  // more ranks cannot use the GPU
   constexpr int kMostRanks = 1 << 16;
   int enough = shape.active();
   while (enough < kMostRanks && !fits(order, block, parallel::choose_grid(enough), work)) ++enough;

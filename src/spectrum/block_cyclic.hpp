@@ -38,8 +38,9 @@ class BlacsGrid {
   int context_ = -1;
 };
 
-// What a solve needs of 32-bit integers, checked before anything is allocated.
-enum class Work { values, vectors, leading };
+// What a solve needs of 32-bit integers, checked before anything is allocated. Vectors from a GPU
+// need no workspace of ScaLAPACK's; for values alone it makes no difference where they come from.
+enum class Work { values, vectors, gpu_vectors, leading };
 
 // Throws Error(resources), naming the number of ranks that would do, when a square matrix of
 // `order` in blocks of `block` on `shape` breaks a 32-bit limit: 2^31 local elements, or for

@@ -18,6 +18,10 @@ double needed_bytes(std::int64_t order, std::int64_t block, parallel::GridShape 
   if (work == Work::vectors) {
     numbers += matrix + static_cast<double>(padded_workspace(order, block, shape));
   }
+  if (work == Work::gpu_vectors) {
+    // The vectors, and the two panels of their check; elsewhere the solver's workspace is more.
+    numbers += matrix + 2 * n * static_cast<double>(std::max<std::int64_t>(256, block));
+  }
   if (work == Work::leading) {
     const double basis = std::min(n, 2.0 * static_cast<double>(leading));
     numbers += basis * n / shape.active() + 2 * basis * basis + basis * static_cast<double>(rows);

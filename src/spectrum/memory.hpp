@@ -11,8 +11,8 @@
 namespace ntk::spectrum {
 
 // Bytes of the busiest active rank at the peak: the matrix; with all vectors, they and a workspace
-// of about three times the matrix, which makes five in all; for `leading` pairs, a Krylov basis of
-// twice as many.
+// of about three times the matrix, which makes five in all (vectors from a GPU: two); for `leading`
+// pairs, a Krylov basis of twice as many.
 double needed_bytes(std::int64_t order, std::int64_t block, parallel::GridShape shape, Work work,
                     std::int64_t leading);
 

@@ -4,6 +4,8 @@
 //   all vectors    PDSYEVD, padded workspace        (ScaLAPACK, divide and conquer)
 //   leading pairs  EPSKRYLOVSCHUR on a shell matrix (SLEPc; own product)
 //
+// On a GPU, for one rank: gpu.hpp.
+//
 // PDSYEVR would be faster for values, but ScaLAPACK 2.2.1's returns wrong ones without a word on
 // some kernels (centred 20 x 20 and 40 x 40 ones, one process: off by 0.2 to 0.4 percent of l_1
 // with info = 0), which the trace check found.

@@ -1,19 +1,18 @@
 #include "spectrum/stage.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <optional>
-#include <string_view>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/stopwatch.hpp"
-#include "base/text.hpp"
+#include "device/precision.hpp"
 #include "parallel/collectives.hpp"
 #include "spectrum/checks.hpp"
-#include "spectrum/kernel_sum.hpp"
+#include "spectrum/gpu.hpp"
 #include "spectrum/memory.hpp"
+#include "spectrum/named_kernel.hpp"
 #include "spectrum/projections.hpp"
 #include "spectrum/spectrum_file.hpp"
 
@@ -32,63 +31,17 @@ std::int64_t strip_rows(std::int64_t width) {
   return std::max<std::int64_t>(1, kStripNumbers / std::max<std::int64_t>(1, width));
 }
 
-// A kernel's name is the path of its group in the file.
-void require_name(const std::string& name) {
-  const auto fits = [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) ||
-           std::string_view("_-./").find(c) != std::string_view::npos;
-  };
-  require(!name.empty() && std::all_of(name.begin(), name.end(), fits) && name.front() != '/' &&
-              name.back() != '/' && name.find("//") == std::string::npos && name.front() != '.' &&
-              name.find("/.") == std::string::npos,
-          ExitCode::usage,
-          "\"{}\" cannot name a kernel of spectrum.kernels (it becomes a group of spectrum.h5) use "
-          "letters, digits, _ - . and / between them",
-          printable(name));
-}
-
 // Unit roundoff of the kernel's entries: that of its precision, and of its storage.
 double unit_roundoff(const json& attributes) {
-  const std::vector<std::pair<std::string, double>> units = {{"fp64", std::ldexp(1.0, -53)},
-                                                             {"fp32", std::ldexp(1.0, -24)},
-                                                             {"tf32", std::ldexp(1.0, -11)},
-                                                             {"bf16x2", std::ldexp(1.0, -16)},
-                                                             {"bf16x3", std::ldexp(1.0, -24)}};
-  double worst = std::ldexp(1.0, -53);
+  double worst = device::facts(device::Precision::fp64).roundoff;
   for (const char* key : {"kernel.precision", "kernel.storage"}) {
-    for (const auto& [name, unit] : units) {
-      if (attributes.value(key, json()) == name) worst = std::max(worst, unit);
+    const json name = attributes.value(key, json());
+    if (name.is_string()) {
+      worst = std::max(worst, device::facts(name.get<std::string>()).roundoff);
     }
   }
   return worst;
 }
-
-// Reads a weighted sum of datasets; `read` fetches one of them.
-template <class Read>
-BlockSource weighted(const std::vector<Term>& terms, Read read) {
-  return [&terms, read](std::int64_t row, std::int64_t column, std::int64_t rows,
-                        std::int64_t columns, double* out) {
-    const auto count = static_cast<std::size_t>(rows * columns);
-    if (terms.size() == 1) {
-      read(terms[0].dataset, row, column, rows, columns, out);
-      if (terms[0].weight != 1) {
-        for (std::size_t e = 0; e < count; ++e) out[e] *= terms[0].weight;
-      }
-      return;
-    }
-    std::fill_n(out, count, 0.0);
-    std::vector<double> one(count);
-    for (const Term& term : terms) {
-      read(term.dataset, row, column, rows, columns, one.data());
-      for (std::size_t e = 0; e < count; ++e) out[e] += term.weight * one[e];
-    }
-  };
-}
-
-struct NamedKernel {
-  std::string name;
-  std::vector<Term> terms;
-};
 
 struct Seconds {
   double load = 0, solve = 0, check = 0, project = 0, write = 0;
@@ -98,10 +51,13 @@ struct Seconds {
 class Stage {
  public:
   Stage(const BlacsGrid& grid, const Job::Spectrum& options, bool projections,
-        const store::KernelReader& kernel, SpectrumFile* file)
+        const SolveRequest& request, const Placement& place, const store::KernelReader& kernel,
+        SpectrumFile* file)
       : grid_(grid),
         options_(options),
         projections_(projections),
+        request_(request),
+        place_(place),
         kernel_(kernel),
         file_(file),
         n_(kernel.order()),
@@ -126,10 +82,13 @@ class Stage {
  private:
   const parallel::Communicator& comm() const { return grid_.comm(); }
   bool root() const { return comm().rank() == 0; }
-  bool full() const {
-    return options_.method == "full" || (options_.method == "auto" && n_ <= auto_full_order);
+
+  Pairs solve(BlockCyclicMatrix& a, const Norms& norm, const std::string& label) {
+    if (place_.gpu) return solve_on_gpu(a, place_.index, request_.vectors, label);
+    if (!request_.full) return solve_leading(a, options_.leading, norm, label);
+    if (request_.vectors) return solve_all(a, label);
+    return {solve_values(a, label), {}, "PDSYEV"};
   }
-  bool with_vectors() const { return projections_ || options_.vectors != 0; }
 
   // Work on the file by the root; all agree on the outcome.
   template <class Work>
@@ -145,9 +104,9 @@ class Stage {
     {
       const Stopwatch watch(seconds_.load);
       collectively(comm(), [&] { a = BlockCyclicMatrix(grid_, n_, n_, block_); });
-      load_symmetric(a, weighted(one.terms, [&](const std::string& dataset, std::int64_t row,
-                                                std::int64_t column, std::int64_t rows,
-                                                std::int64_t columns, double* out) {
+      load_symmetric(a, weighted_sum(one.terms, [&](const std::string& dataset, std::int64_t row,
+                                                    std::int64_t column, std::int64_t rows,
+                                                    std::int64_t columns, double* out) {
                        kernel_.read_block(dataset, row, column, rows, columns, out);
                      }));
       require_finite(a, "kernel " + one.name);
@@ -176,12 +135,7 @@ class Stage {
     Checks checks;
     {
       const Stopwatch watch(seconds_.solve);
-      if (full() && !with_vectors()) {
-        pairs.values = solve_values(a, label);
-        pairs.method = "PDSYEV";
-      } else {
-        pairs = full() ? solve_all(a, label) : solve_leading(a, options_.leading, norm, label);
-      }
+      pairs = solve(a, norm, label);
     }
     {
       const Stopwatch watch(seconds_.check);
@@ -202,6 +156,7 @@ class Stage {
     const json summary = {
         {"n", n_},
         {"method", pairs.method},
+        {"device", place_.device},
         {"trace", norm.trace},
         {"frobenius", norm.frobenius},
         {"l_1", first},
@@ -224,7 +179,7 @@ class Stage {
         h5::write_attribute(group, taken ? name + "_ratio" : name, value);
       }
     });
-    if (with_vectors()) write_vectors(pairs, place, centring, one);
+    if (request_.vectors) write_vectors(pairs, place, centring, one);
     log::info(
         "spectrum of {}: l_1 {:.4g}, trace {:.4g}, {} of {} eigenvalues above the noise, "
         "worst check {:.2g}",
@@ -260,9 +215,9 @@ class Stage {
     for (const std::string& set : kernel_.evaluate_sets()) {
       std::int64_t height = 0;
       collectively(comm(), [&] { height = kernel_.evaluate_rows(set); });
-      const BlockSource source =
-          weighted(one.terms, [&](const std::string& dataset, std::int64_t row, std::int64_t column,
-                                  std::int64_t rows, std::int64_t width, double* out) {
+      const BlockSource source = weighted_sum(
+          one.terms, [&](const std::string& dataset, std::int64_t row, std::int64_t column,
+                         std::int64_t rows, std::int64_t width, double* out) {
             kernel_.read_evaluate_block(set, dataset, row, column, rows, width, out);
           });
       on_root([&](hid_t f) {
@@ -302,6 +257,8 @@ class Stage {
   const BlacsGrid& grid_;
   const Job::Spectrum& options_;
   const bool projections_;
+  const SolveRequest& request_;
+  const Placement& place_;
   const store::KernelReader& kernel_;
   SpectrumFile* file_;
   const std::int64_t n_, block_;
@@ -311,6 +268,28 @@ class Stage {
   Seconds seconds_;
 };
 
+// Collective. Where the solve takes place; refused where it does not fit.
+Placement reserve(const parallel::Communicator& world, const SolveRequest& request,
+                  parallel::GridShape shape, std::int64_t leading) {
+  Placement place;
+  double needed = 0;
+  collectively(world, [&] {
+    place = place_solve(request);
+    Work work = request.vectors ? Work::vectors : Work::values;
+    if (!request.full) work = Work::leading;
+    if (place.gpu && request.vectors) work = Work::gpu_vectors;
+    const std::int64_t block = parallel::choose_block(request.order, shape);
+    require_32bit(request.order, block, shape, work);
+    needed = needed_bytes(request.order, block, shape, work, leading) + place.host_bytes;
+  });
+  if (place.gpu) log::info("the spectrum is solved on {}", place.device);
+  if (!place.passed_over.empty()) {
+    log::info("the spectrum is solved on the CPU: {}", place.passed_over);
+  }
+  require_memory(world, shape, needed);
+  return place;
+}
+
 }  // namespace
 
 json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
@@ -319,22 +298,17 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
   std::optional<store::KernelReader> kernel;
   std::vector<NamedKernel> kernels;
   parallel::GridShape shape;
+  SolveRequest request;
   std::string found, mark;
-  double needed = 0;
   collectively(world, [&] {
     kernel.emplace(kernel_path);
-    for (const auto& [name, text] : options.kernels) {
-      require_name(name);
-      kernels.push_back({name, parse_sum(name, text, kernel->groups())});
-    }
+    kernels = named_kernels(options.kernels, kernel->groups());
     const std::int64_t n = kernel->order();
     shape = parallel::choose_grid(world.size(), n);
     const bool full =
         options.method == "full" || (options.method == "auto" && n <= auto_full_order);
-    const bool vectors = projections || options.vectors != 0;
-    const Work work = !full ? Work::leading : vectors ? Work::vectors : Work::values;
-    require_32bit(n, parallel::choose_block(n, shape), shape, work);
-    needed = needed_bytes(n, parallel::choose_block(n, shape), shape, work, options.leading);
+    request = {options.device, world.size(), n, full, projections || options.vectors != 0};
+    require_possible(request);
     if (world.rank() != 0) return;
     mark = fingerprint(options, *kernel, kernel_path);
     if (const auto stored = stored_result(spectrum_path, mark, projections)) found = stored->dump();
@@ -345,7 +319,7 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
     return json::parse(found);
   }
 
-  require_memory(world, shape, needed);
+  const Placement place = reserve(world, request, shape, options.leading);
   const int idle = world.size() - shape.active();
   if (idle > 0) {
     log::warn(
@@ -361,7 +335,7 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
       collectively(grid.comm(), [&] {
         if (world.rank() == 0) file.emplace(spectrum_path);
       });
-      Stage stage(grid, options, projections, *kernel, file ? &*file : nullptr);
+      Stage stage(grid, options, projections, request, place, *kernel, file ? &*file : nullptr);
       json result = {{"reused", false},
                      {"order", kernel->order()},
                      {"grid",

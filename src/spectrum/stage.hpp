@@ -16,13 +16,14 @@ inline constexpr std::int64_t auto_full_order = 20'000;
 // Collective over `comm`. Computes the spectra of K/n of every kernel in options.kernels, raw and
 // centred as asked, checks them, and writes `spectrum_path` (under a temporary name first). With
 // `projections` all vectors are computed and their products with labels, outputs and evaluation
-// kernels stored. Uses as many ranks as make a near-square grid; the others wait asleep.
+// kernels stored. Uses as many ranks as make a near-square grid; the others wait asleep. One rank
+// may solve on a GPU (gpu.hpp).
 //
 // Does nothing when the file is there, complete, made from the same kernel file with the same
 // options, and has projections if they are asked for; the result then has "reused": true.
 //
 // Returns, on every rank, {reused, order, grid: {rows, columns, idle, block}, kernels: {NAME:
-// {raw, centred: {n, method, trace, frobenius, l_1, share_1 (l_1 / trace), resolved, delta,
+// {raw, centred: {n, method, device, trace, frobenius, l_1, share_1 (l_1 / trace), resolved, delta,
 // floor_independent, floor_correlated, checks}}}, seconds: {load, solve, check, project, write}}.
 // Values are of K/n. Throws Error(usage) for options that do not fit the kernel file, Error(io),
 // Error(resources), Error(numerical).

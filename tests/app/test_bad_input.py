@@ -61,6 +61,22 @@ class JobFiles(BadInput):
     def test_cuda_without_cuda(self):
         self.refused(RESOURCES, 'kernel.device = "cuda"', '"cpu"', kernel={"device": "cuda"})
 
+    def test_gpu_for_the_spectrum(self):
+        hidden = {"CUDA_VISIBLE_DEVICES": ""}
+        job = self.job(self.train, spectrum={"device": "cuda"})
+        with self.subTest("several ranks: told before the kernel is computed"):
+            result = support.run("run", job, ranks=2, **hidden)
+            self.assert_refused(result, USAGE, "2 ranks", '"cpu"', status=STATUS[USAGE])
+            self.assertEqual(list(self.home.glob("run/kernel.h5*")), [])
+        with self.subTest("one rank without a GPU"):
+            result = support.run("run", job, **hidden)
+            self.assert_refused(result, RESOURCES, 'spectrum.device = "cuda"', '"cpu"',
+                                status=STATUS[RESOURCES])
+            self.assertTrue((self.home / "run/kernel.h5").exists())
+            self.assertEqual(list(self.home.glob("run/spectrum.h5*")), [])
+        with self.subTest("left to the program"):
+            self.run_well("spectrum", job, "--set", "spectrum.device=auto", **hidden)
+
     def test_precision_that_the_cpu_lacks(self):
         self.refused(USAGE, "bf16x3", '"fp32"', kernel={"precision": "bf16x3"})
 

@@ -81,6 +81,7 @@ mirror = false
 allow_other_hardware = true
 [spectrum]
 method = "leading"
+device = "cpu"
 centre = "raw"
 vectors = "all"
 leading = 5
@@ -115,6 +116,7 @@ noise_variance = 0.97
   EXPECT_EQ(job.kernel.mirror, Job::Kernel::Mirror::off);
   EXPECT_TRUE(job.kernel.allow_other_hardware);
   EXPECT_EQ(job.spectrum.method, "leading");
+  EXPECT_EQ(job.spectrum.device, "cpu");
   EXPECT_EQ(job.spectrum.centre, "raw");
   EXPECT_EQ(job.spectrum.vectors, -1);
   EXPECT_EQ(job.spectrum.leading, 5);
@@ -264,6 +266,7 @@ TEST_F(JobFile, WrongTypesRangesAndChoices) {
       {"kernel.precision=fp16", "\"fp64\" or \"fp32\" or \"tf32\" or \"bf16x2\" or \"bf16x3\""},
       {"kernel.outputs=logit", "did you mean \"logits\""},
       {"kernel.device=gpu", "\"auto\" or \"cpu\" or \"cuda\""},
+      {"spectrum.device=gpu", "\"auto\" or \"cpu\" or \"cuda\""},
       {"kernel.groups=layers", "did you mean \"layer\""},
       {"kernel.storage=fp16", "is not a choice"},
       {"kernel.batch_samples=0", "out of range"},

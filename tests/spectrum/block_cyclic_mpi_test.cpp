@@ -180,6 +180,8 @@ TEST(Limits, OversizedMatricesNameTheRanksNeeded) {
   EXPECT_NO_THROW(require_32bit(46000, 64, {1, 1}, Work::values));
   EXPECT_NO_THROW(require_32bit(26000, 64, {1, 1}, Work::vectors));
   EXPECT_NO_THROW(require_32bit(46000, 64, {2, 2}, Work::vectors));
+  EXPECT_NO_THROW(require_32bit(46000, 64, {1, 1}, Work::gpu_vectors));
+  EXPECT_THROW(require_32bit(47000, 64, {1, 1}, Work::gpu_vectors), Error);
   try {
     require_32bit(100000, 64, {1, 1}, Work::values);
     FAIL() << "no error";

@@ -39,6 +39,10 @@ void on_all_grids(Body&& body) {
   }
 }
 
+inline double number(std::int64_t i) {
+  return static_cast<double>(i);
+}
+
 // A matrix from a formula of its global indices.
 using Formula = std::function<double(std::int64_t, std::int64_t)>;
 

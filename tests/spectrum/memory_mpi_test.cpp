@@ -14,6 +14,8 @@ TEST(SpectrumMemory, CountsMatricesOfTheBusiestRank) {
   // 1,024 x 1,024 numbers are 8 MiB.
   EXPECT_NEAR(needed_bytes(1024, 64, {1, 1}, Work::values, 0) / mib, 8, 0.5);
   EXPECT_NEAR(needed_bytes(1024, 64, {1, 1}, Work::vectors, 0) / mib, 40, 4);
+  // From a GPU: the vectors, and two panels of 256 columns for their check.
+  EXPECT_NEAR(needed_bytes(1024, 64, {1, 1}, Work::gpu_vectors, 0) / mib, 16 + 4, 0.5);
   EXPECT_NEAR(needed_bytes(1024, 64, {2, 2}, Work::values, 0) / mib, 2, 0.5);
   // 128 leading pairs: a basis of 256 vectors, and the pairs' own copy.
   EXPECT_NEAR(needed_bytes(1024, 64, {1, 1}, Work::leading, 128) / mib, 8 + 2 + 1 + 2, 0.5);

@@ -14,6 +14,28 @@ std::string host_name() {
   return name;
 }
 
+// cuSOLVER has no function that names its statuses; these are the ones of dense solvers.
+std::string status_name(cusolverStatus_t status) {
+  switch (status) {
+    case CUSOLVER_STATUS_NOT_INITIALIZED:
+      return "CUSOLVER_STATUS_NOT_INITIALIZED";
+    case CUSOLVER_STATUS_ALLOC_FAILED:
+      return "CUSOLVER_STATUS_ALLOC_FAILED";
+    case CUSOLVER_STATUS_INVALID_VALUE:
+      return "CUSOLVER_STATUS_INVALID_VALUE";
+    case CUSOLVER_STATUS_ARCH_MISMATCH:
+      return "CUSOLVER_STATUS_ARCH_MISMATCH";
+    case CUSOLVER_STATUS_EXECUTION_FAILED:
+      return "CUSOLVER_STATUS_EXECUTION_FAILED";
+    case CUSOLVER_STATUS_INTERNAL_ERROR:
+      return "CUSOLVER_STATUS_INTERNAL_ERROR";
+    case CUSOLVER_STATUS_NOT_SUPPORTED:
+      return "CUSOLVER_STATUS_NOT_SUPPORTED";
+    default:
+      return fmt::format("cusolverStatus_t {}", static_cast<int>(status));
+  }
+}
+
 [[noreturn]] void refuse(const char* call, const std::string& text) {
   int device = -1;
   cudaGetDevice(&device);
@@ -34,6 +56,11 @@ void check(cudaError_t status, const char* call) {
 void check(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   refuse(call, cublasGetStatusString(status));
+}
+
+void check(cusolverStatus_t status, const char* call) {
+  if (status == CUSOLVER_STATUS_SUCCESS) return;
+  refuse(call, status_name(status));
 }
 
 std::string describe_device(int device) {

@@ -4,6 +4,7 @@
 #include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
+#include <cusolver_common.h>
 
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@ namespace ntk::device::cuda {
 // Error(resources) naming the call, the current device and the host, unless the status is success.
 void check(cudaError_t status, const char* call);
 void check(cublasStatus_t status, const char* call);
+void check(cusolverStatus_t status, const char* call);
 
 // A device as messages name it: "GPU 0 (NVIDIA H100, GPU-...) of host n17".
 std::string describe_device(int device);
