@@ -51,13 +51,30 @@ std::vector<std::int64_t> order_in_batches(std::span<const std::int64_t> draw,
   return order;
 }
 
-std::vector<std::int64_t> panel_starts(std::int64_t count, std::int64_t batch_samples,
-                                       std::int64_t tile_samples) {
+std::vector<std::int64_t> panel_starts(std::span<const std::int64_t> offsets,
+                                       std::int64_t batch_samples, std::int64_t tile_samples,
+                                       std::int64_t most_tokens) {
   ensure(tile_samples > 0 && batch_samples % tile_samples == 0,
          "tiles of {} samples in batches of {}", tile_samples, batch_samples);
-  // Whole tiles fill a batch, so panels begin at every multiple across batches too.
+  const auto count = static_cast<std::int64_t>(offsets.size()) - 1;
+  const auto tokens = [&](std::int64_t first, std::int64_t last) {
+    return offsets[static_cast<std::size_t>(last)] - offsets[static_cast<std::size_t>(first)];
+  };
   std::vector<std::int64_t> starts;
-  for (std::int64_t start = 0; start < count; start += tile_samples) starts.push_back(start);
+  // Whole tiles fill a batch, so tiles begin at every multiple across batches too.
+  for (std::int64_t start = 0; start < count; start += tile_samples) {
+    const std::int64_t samples = std::min(tile_samples, count - start);
+    std::int64_t parts = 1;
+    const auto cut = [&](std::int64_t part) { return start + samples * part / parts; };
+    const auto too_long = [&] {
+      for (std::int64_t part = 0; part < parts; ++part) {
+        if (tokens(cut(part), cut(part + 1)) > most_tokens) return true;
+      }
+      return false;
+    };
+    while (2 * parts <= samples && too_long()) parts *= 2;
+    for (std::int64_t part = 0; part < parts; ++part) starts.push_back(cut(part));
+  }
   starts.push_back(count);
   return starts;
 }

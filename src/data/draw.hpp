@@ -23,9 +23,12 @@ std::vector<std::int64_t> order_in_batches(std::span<const std::int64_t> draw,
                                            std::span<const std::int64_t> lengths,
                                            std::int64_t batch_samples);
 
-// First samples of the panels that `count` samples in batches are cut into, and `count` at the end
-// (panels + 1 entries). A batch is cut every `tile_samples`, which divide `batch_samples`.
-std::vector<std::int64_t> panel_starts(std::int64_t count, std::int64_t batch_samples,
-                                       std::int64_t tile_samples);
+// First samples of the panels that samples in batches are cut into, and their number at the end
+// (panels + 1 entries). Sample s has tokens [offsets[s], offsets[s + 1]). A batch is cut every
+// `tile_samples`, which divide `batch_samples`; what is then longer than `most_tokens` is halved,
+// again and again, until single samples are left.
+std::vector<std::int64_t> panel_starts(std::span<const std::int64_t> offsets,
+                                       std::int64_t batch_samples, std::int64_t tile_samples,
+                                       std::int64_t most_tokens);
 
 }  // namespace ntk::data

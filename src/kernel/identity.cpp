@@ -6,6 +6,7 @@
 #include "device/cpu/blas_core.hpp"
 #include "device/cuda.hpp"
 #include "jacobian/cost.hpp"
+#include "kernel/operations.hpp"
 #include "parallel/collectives.hpp"
 #include "store/kernel_layout.hpp"
 

@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "data/data_file.hpp"
 #include "data/draw.hpp"
+#include "kernel/operations.hpp"
 
 namespace ntk::kernel {
 
@@ -156,7 +157,6 @@ KernelInputs read_kernel_inputs(const Job& job, const ComputeDevice& device) {
   model::ModelDescription model;
   std::vector<SampleSet> sets;
   std::vector<store::SampleTable> tables;
-  std::vector<std::vector<std::int64_t>> starts;
   nlohmann::json hashes = nlohmann::json::object();
   double usual_length = 0;
   for (std::size_t s = 0; s < paths.size(); ++s) {
@@ -182,14 +182,19 @@ KernelInputs read_kernel_inputs(const Job& job, const ComputeDevice& device) {
       draw.push_back(usable[static_cast<std::size_t>(i)]);
     }
     const auto rows = data::order_in_batches(draw, file.lengths(), job.kernel.batch_samples);
-    starts.push_back(data::panel_starts(static_cast<std::int64_t>(rows.size()),
-                                        job.kernel.batch_samples, job.kernel.tile_samples));
     const std::string name = s == 0 ? "" : std::filesystem::path(paths[s]).stem().string();
     sets.push_back(samples_of(name, file, rows));
     tables.push_back(table_of(file, rows));
     hashes[name] = file.sha256;  // the training set's name is empty, which no other set's can be
   }
   const OutputMode outputs = make_output_mode(job.kernel.outputs, model.architecture.outputs);
+  const std::size_t real = device.precision == device::Precision::fp64 ? 8 : 4;
+  const auto longest = longest_panel(model.architecture, outputs.copies(), real);
+  std::vector<std::vector<std::int64_t>> starts;
+  for (const auto& set : sets) {
+    starts.push_back(data::panel_starts(set.tokens.offsets, job.kernel.batch_samples,
+                                        job.kernel.tile_samples, longest));
+  }
   jacobian::Settings settings;
   settings.copies = outputs.copies();
   settings.class_diagonal = outputs.class_diagonal;

@@ -9,6 +9,11 @@ namespace ntk::kernel {
 namespace {
 // What blocks take more than their sizes (MemoryPool's size classes).
 constexpr double pool_classes = 1.125;
+
+// A segment's values and, for every cotangent, theirs.
+double record_copies(int copies) {
+  return 1.0 + 1.5 * copies;
+}
 }  // namespace
 
 Operations::Operations(const model::Architecture& architecture, const model::ModelConfig& config,
@@ -80,19 +85,30 @@ double Operations::weighted_contraction(int p, int q) const {
   });
 }
 
-std::vector<double> Operations::record_widths(const Panel& panel) const {
-  const double row_share = static_cast<double>(panel.samples) / static_cast<double>(panel.tokens);
+std::vector<double> record_widths(const model::Architecture& architecture, double pooled_rows) {
   // Sums, norms and attention beside the linear maps.
-  std::vector<double> widths(architecture_.segments.size(),
-                             6.0 * static_cast<double>(architecture_.hidden));
-  for (const auto& p : architecture_.parameters) {
+  std::vector<double> widths(architecture.segments.size(),
+                             6.0 * static_cast<double>(architecture.hidden));
+  for (const auto& p : architecture.parameters) {
     if (!p.is_linear()) continue;
     const std::int64_t out = p.shape[0], in = p.shape[1];
     const bool activated = out > in;  // the map up into an activation
     widths[static_cast<std::size_t>(p.segment)] +=
-        (p.pooled ? row_share : 1.0) * static_cast<double>(activated ? 2 * out : out);
+        (p.pooled ? pooled_rows : 1.0) * static_cast<double>(activated ? 2 * out : out);
   }
   return widths;
+}
+
+std::int64_t longest_panel(const model::Architecture& architecture, int copies, std::size_t real) {
+  const auto widths = record_widths(architecture, 1.0);
+  const double token = *std::max_element(widths.begin(), widths.end()) * record_copies(copies) *
+                       static_cast<double>(real);
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(panel_record_bytes / token));
+}
+
+std::vector<double> Operations::record_widths(const Panel& panel) const {
+  return kernel::record_widths(
+      architecture_, static_cast<double>(panel.samples) / static_cast<double>(panel.tokens));
 }
 
 double Operations::panel_bytes(int panel, std::size_t real, std::size_t operand) const {
@@ -108,7 +124,7 @@ double Operations::panel_bytes(int panel, std::size_t real, std::size_t operand)
   const double inputs = tokens * static_cast<double>(architecture_.hidden) *
                         static_cast<double>(architecture_.segments.size());
   const double record =
-      tokens * *std::max_element(widths.begin(), widths.end()) * (1.0 + 1.5 * settings_.copies);
+      tokens * *std::max_element(widths.begin(), widths.end()) * record_copies(settings_.copies);
   const auto formed = static_cast<double>(settings_.copies * at.samples * slice);
   return pool_classes *
          ((inputs + record) * static_cast<double>(real) + formed * static_cast<double>(operand));

@@ -8,6 +8,15 @@
 
 namespace ntk::kernel {
 
+// Numbers that each segment's record holds a token, where pooled maps have `pooled_rows` rows for
+// each.
+std::vector<double> record_widths(const model::Architecture& architecture, double pooled_rows);
+
+// Tokens of the longest panel: its largest record, in numbers of `real` bytes, takes no more than
+// panel_record_bytes. So long texts and many outputs make smaller panels, by the job alone.
+inline constexpr double panel_record_bytes = 4.0 * (1 << 30);
+std::int64_t longest_panel(const model::Architecture& architecture, int copies, std::size_t real);
+
 class Operations {
  public:
   Operations(const model::Architecture& architecture, const model::ModelConfig& config,
@@ -30,7 +39,6 @@ class Operations {
 
  private:
   double forward(const Panel& panel) const;
-  // Numbers that a segment's record holds a token, for every segment.
   std::vector<double> record_widths(const Panel& panel) const;
   template <class F>
   double over_sites(int p, int q, F f) const;

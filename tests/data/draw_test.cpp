@@ -85,11 +85,27 @@ TEST(Order, GrowingKeepsCompleteBatches) {
 }
 
 TEST(Panels, CutEveryTile) {
-  EXPECT_THAT(panel_starts(10, 8, 4), ElementsAre(0, 4, 8, 10));
-  EXPECT_THAT(panel_starts(8, 8, 4), ElementsAre(0, 4, 8));
-  EXPECT_THAT(panel_starts(3, 8, 4), ElementsAre(0, 3));
-  EXPECT_THAT(panel_starts(0, 8, 4), ElementsAre(0));
-  EXPECT_NE(test::error_of(ExitCode::internal, [] { panel_starts(10, 8, 3); }), "no error");
+  const auto starts = [](std::int64_t count, std::int64_t batch, std::int64_t tile) {
+    std::vector<std::int64_t> offsets(static_cast<std::size_t>(count + 1));
+    std::iota(offsets.begin(), offsets.end(), std::int64_t{0});
+    return panel_starts(offsets, batch, tile, 1000);
+  };
+  EXPECT_THAT(starts(10, 8, 4), ElementsAre(0, 4, 8, 10));
+  EXPECT_THAT(starts(8, 8, 4), ElementsAre(0, 4, 8));
+  EXPECT_THAT(starts(3, 8, 4), ElementsAre(0, 3));
+  EXPECT_THAT(starts(0, 8, 4), ElementsAre(0));
+  EXPECT_NE(test::error_of(ExitCode::internal, [&] { starts(10, 8, 3); }), "no error");
+}
+
+TEST(PanelStarts, LongTextsMakeSmallerPanels) {
+  // Samples of 1 to 8 tokens, sorted: 10 in the first tile, 26 in the second.
+  const std::vector<std::int64_t> offsets{0, 1, 3, 6, 10, 15, 21, 28, 36};
+  EXPECT_THAT(panel_starts(offsets, 8, 4, 26), ElementsAre(0, 4, 8));
+  EXPECT_THAT(panel_starts(offsets, 8, 4, 25), ElementsAre(0, 4, 6, 8));
+  EXPECT_THAT(panel_starts(offsets, 8, 4, 14), ElementsAre(0, 4, 5, 6, 7, 8));
+  EXPECT_THAT(panel_starts(offsets, 8, 4, 3), ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8));
+  EXPECT_THAT(panel_starts(std::vector<std::int64_t>{0, 1, 3, 20}, 8, 4, 5),
+              ElementsAre(0, 1, 3));  // three samples in halves
 }
 
 TEST(Split, KeepsGroupsWhole) {

@@ -39,6 +39,13 @@ Scalars scalars_of(cudaDataType_t type) {
   return type == CUDA_R_64F ? Scalars{&one64, &zero64} : Scalars{&one, &zero};
 }
 
+// The largest power of two, up to 256, that divides both addresses. Panels begin at multiples of
+// 256, so that it follows from offsets inside them, and so from the shape of the job.
+std::uint32_t common_alignment(const void* a, const void* b) {
+  const auto both = reinterpret_cast<std::uintptr_t>(a) | reinterpret_cast<std::uintptr_t>(b) | 256;
+  return static_cast<std::uint32_t>(both & (~both + 1));
+}
+
 using Descriptor = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
 using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
 using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
@@ -102,6 +109,12 @@ struct Products::Plan {
         cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
                                              &whole_sums, sizeof whole_sums),
         "cublasLtMatmulPreferenceSetAttribute");
+    for (const auto attribute :
+         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES}) {
+      check(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &s.alignment,
+                                                 sizeof s.alignment),
+            "cublasLtMatmulPreferenceSetAttribute");
+    }
     std::array<cublasLtMatmulHeuristicResult_t, 16> found{};
     int count = 0;
     check(cublasLtMatmulAlgoGetHeuristic(lt, operation, b, a, c, c, preference,
@@ -145,8 +158,10 @@ Products::Plan& Products::plan(const ProductShape& shape) {
   return *slot;
 }
 
-void Products::batched(cudaStream_t stream, const ProductShape& shape, int batch, const void* a,
+void Products::batched(cudaStream_t stream, const ProductShape& unaligned, int batch, const void* a,
                        const void* b, std::int64_t stride_b, void* c, std::int64_t stride_c) {
+  ProductShape shape = unaligned;
+  shape.alignment = common_alignment(a, b);
   Plan& p = plan(shape);
   set_batch(p.a, batch, 0);
   set_batch(p.b, batch, stride_b);

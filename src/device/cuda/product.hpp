@@ -19,6 +19,7 @@ namespace ntk::device::cuda {
 struct ProductShape {
   std::int64_t m, n, k, lda, ldb;
   bool accumulate;
+  std::uint32_t alignment = 0;  // bytes, of A and B; `batched` fills it in
   auto operator<=>(const ProductShape&) const = default;
 };
 

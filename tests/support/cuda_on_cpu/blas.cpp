@@ -32,7 +32,7 @@ void multiply(bool ta, bool tb, const Matrix& ma, const void* a, const Matrix& m
               double beta, const Matrix& mc, void* c) {
   const auto m = static_cast<std::int64_t>(mc.rows), n = static_cast<std::int64_t>(mc.columns);
   const auto k = static_cast<std::int64_t>(ta ? ma.rows : ma.columns);
-  if (m * n * k > std::int64_t{1} << 32) return;  // only what measures the rate is that large
+  if (m * n * k > std::int64_t{1} << 30) return;  // only what measures the rate is that large
   for (std::int32_t t = 0; t < mc.batch; ++t) {
     for (std::int64_t j = 0; j < n; ++j) {
       for (std::int64_t i = 0; i < m; ++i) {
@@ -77,6 +77,15 @@ struct Operation {
   cudaDataType_t scale;
   cublasOperation_t ta = CUBLAS_OP_N, tb = CUBLAS_OP_N;
 };
+
+// What a preference holds: the alignment that an algorithm may rely on.
+struct Wishes {
+  std::uint32_t a = 256, b = 256;
+};
+
+bool aligned(const void* data, std::uint64_t bytes) {
+  return reinterpret_cast<std::uintptr_t>(data) % bytes == 0;
+}
 
 template <class T, class Opaque>
 T& inside(Opaque opaque) {
@@ -175,28 +184,37 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t description,
 }
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t* preference) {
   *preference = new cublasLtMatmulPreferenceOpaque_t;
+  new (*preference) Wishes;
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference) {
   delete preference;
   return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t,
-                                                    cublasLtMatmulPreferenceAttributes_t,
-                                                    const void*, size_t) {
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
+                                                    cublasLtMatmulPreferenceAttributes_t attribute,
+                                                    const void* value, size_t) {
+  auto& wishes = inside<Wishes>(preference);
+  if (attribute == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES) {
+    std::memcpy(&wishes.a, value, sizeof wishes.a);
+  } else if (attribute == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES) {
+    std::memcpy(&wishes.b, value, sizeof wishes.b);
+  }
   return CUBLAS_STATUS_SUCCESS;
 }
 // Two: one that splits sums, which must not be taken, and one that does not.
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t,
                                               cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
                                               cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
-                                              cublasLtMatmulPreference_t, int,
+                                              cublasLtMatmulPreference_t preference, int,
                                               cublasLtMatmulHeuristicResult_t results[],
                                               int* count) {
   for (int i = 0; i < 2; ++i) {
     results[i] = {};
     results[i].state = CUBLAS_STATUS_SUCCESS;
     results[i].algo.data[0] = i == 0 ? 4 : 1;
+    results[i].algo.data[1] = inside<Wishes>(preference).a;
+    results[i].algo.data[2] = inside<Wishes>(preference).b;
   }
   *count = 2;
   return CUBLAS_STATUS_SUCCESS;
@@ -217,6 +235,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t description
   const auto& op = inside<Operation>(description);
   const auto& result = inside<Matrix>(d_layout);
   if (algorithm->data[0] != 1) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!aligned(a, algorithm->data[1]) || !aligned(b, algorithm->data[2]) || !aligned(d, 256)) {
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  }
   multiply_as(op.ta == CUBLAS_OP_T, op.tb == CUBLAS_OP_T, inside<Matrix>(a_layout), a,
               inside<Matrix>(b_layout), b, scalar(beta, op.scale), result, d);
   return CUBLAS_STATUS_SUCCESS;
