@@ -35,6 +35,7 @@ struct Outcome {
   WorkTimes work;
   double store_seconds = 0, wall = 0, rate = 0, useful = 0, floor = 0;
   std::int64_t tiles = 0;
+  std::size_t device_bytes = 0;  // most that was held there
 };
 
 // One forward pass and a backward pass an output over every panel that some task touches.
@@ -81,8 +82,10 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
   out.useful = sum_contraction(inputs.panels, operations, all, job.kernel.ranges);
   out.floor = out.useful + passes(tasks, operations);
   log::info(
-      "kernel: {} tiles in {} tasks, GEMM {:.1f} GFLOP/s on {} ranks x {} threads, floor {:.1f} s",
-      out.tiles, tasks.size(), together / 1e9, ranks, resources.threads, out.floor / together);
+      "kernel: {} tiles in {} tasks, {} GEMM {:.1f} GFLOP/s on {} ranks x {}, floor {:.1f} s",
+      out.tiles, tasks.size(), device::facts(device.precision).name, together / 1e9, ranks,
+      device.kind == device::Kind::cuda ? "1 GPU" : fmt::format("{} threads", resources.threads),
+      out.floor / together);
 
   TaskRunner<Real> runner(*backend, *model, inputs.settings, inputs.outputs, inputs.groups,
                           job.kernel.ranges);
@@ -103,6 +106,7 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
     rate->again();
   }
   progress.wait_for_all();
+  out.device_bytes = backend->peak_bytes();
   out.wall = progress.seconds();
   out.rate = parallel::all_sum(comm, rate->mean());
   return out;
@@ -143,6 +147,9 @@ json report(MPI_Comm comm, const Outcome& out) {
           {"floor", floor},
           {"floor_ratio", out.wall / floor},
           {"gemm_rate", out.rate},
+          {"device_memory_gib", static_cast<double>(parallel::all_max(
+                                    comm, static_cast<std::int64_t>(out.device_bytes))) /
+                                    (1 << 30)},
           {"useful_operations", out.useful}};
 }
 

@@ -12,7 +12,8 @@
 namespace ntk::kernel {
 
 // Collective. Computes what `writer` has not got yet. Returns what summary.json says of it: timings
-// (seconds), tiles, share, floor, floor_ratio, gemm_rate (operations a second, all ranks).
+// (seconds), tiles, share, floor, floor_ratio, gemm_rate (operations a second, all ranks),
+// device_memory_gib (the most that a rank held on its device).
 nlohmann::json run_tasks(MPI_Comm comm, const Job& job, const Resources& resources,
                          const ComputeDevice& device, const KernelInputs& inputs,
                          store::KernelWriter& writer);

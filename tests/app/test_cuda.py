@@ -4,6 +4,7 @@ program itself."""
 
 import json
 import os
+import re
 import unittest
 
 import h5py
@@ -63,6 +64,20 @@ class Kernels(CudaCase):
             self.on_gpu_well(job, f"run.directory={self.home / directory}", *sets, ranks=ranks,
                              orders=orders)
             self.assertEqual(support.contents(self.kernel(directory)), alone, directory)
+
+    def test_least_memory_is_told_and_suffices(self):
+        job = self.gpu_job("tight", precision="bf16x3", groups="split")
+        refused = self.on_gpu(job, "kernel.memory_gib=0.0005")
+        found = re.search(r"needs ([\d.e+-]+) GiB beside ([\d.e+-]+) GiB", refused.text)
+        limit = 1.06 * (float(found[1]) + float(found[2]))
+        self.on_gpu_well(job, f"kernel.memory_gib={limit}")
+        self.on_gpu_well(job, f"run.directory={self.home / 'free'}")
+        self.assertEqual(support.contents(self.kernel("tight")),
+                         support.contents(self.kernel("free")))
+        peak = {name: json.loads((self.home / name / "summary.json").read_text())["kernel"]
+                ["device_memory_gib"] for name in ("tight", "free")}
+        self.assertLess(peak["tight"], limit)
+        self.assertGreater(peak["free"], limit, "the job is too small a test")
 
     def test_kernel_of_another_device_is_another_kernel(self):
         job = self.gpu_job()

@@ -118,15 +118,16 @@ void CudaBackend<Real>::gemm(bool tb, std::int64_t m, std::int64_t n, std::int64
 
 template <class Real>
 GemmTiming CudaBackend<Real>::time_gemm() {
-  constexpr std::int64_t columns = 4096, block = 1 << 20;
+  // Half as many columns as rows, in as large a size as is fast; less where memory is short.
   const auto bytes = [&](std::int64_t order) {
-    return operand_bytes(order, columns) +
-           (order * columns + order * order) * static_cast<std::int64_t>(sizeof(Real));
+    return operand_bytes(order, order / 2) +
+           3 * order * order / 2 * static_cast<std::int64_t>(sizeof(Real));
   };
   std::int64_t order = 8192;
-  while (limit_ > 0 && order > 1024 && 2 * bytes(order) > static_cast<std::int64_t>(limit_)) {
+  while (limit_ > 0 && order > 64 && 2 * bytes(order) > static_cast<std::int64_t>(limit_)) {
     order /= 2;
   }
+  const std::int64_t columns = order / 2, block = std::min<std::int64_t>(1 << 20, order * columns);
   // Random numbers: a product of zeros draws less power, and devices then run faster.
   std::mt19937 bits(1);
   std::vector<Real> numbers(static_cast<std::size_t>(block));
