@@ -73,11 +73,18 @@ CudaBackend<Real>::CudaBackend(int device, Precision precision, std::size_t limi
       pool_(std::make_unique<DeviceMemory>(device), limit_bytes),
       staging_(stream_),
       blas_(make_blas(stream_)),
-      products_(precision) {}
+      products_(precision) {
+  constexpr int lanes = 4;
+  for (int i = 0; i < lanes; ++i) {
+    void* workspace = nullptr;
+    check(cudaMalloc(&workspace, Products::workspace_bytes), "cudaMalloc of a workspace");
+    lanes_.push_back({make_stream(), Owned<void*, cudaFree>(workspace)});
+  }
+}
 
 template <class Real>
 CudaBackend<Real>::~CudaBackend() {
-  cudaStreamSynchronize(stream_);  // an error here has been, or will be, reported elsewhere
+  cudaDeviceSynchronize();  // an error here has been, or will be, reported elsewhere
 }
 
 template <class Real>
@@ -145,37 +152,42 @@ GemmTiming CudaBackend<Real>::time_gemm() {
   const Product product{0, 0, 0, 0, order, order, nullptr, order, false};
   synchronize();
   const auto start = std::chrono::steady_clock::now();
-  multiply_chunks(operands, {&product, 1}, c.data());
-  synchronize();
+  multiply_chunks(lanes_[0], operands, {&product, 1}, c.data());
+  check(cudaStreamSynchronize(lanes_[0].stream), "waiting for the device");
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return {2.0 * static_cast<double>(order * order * columns), seconds.count()};
 }
 
+// Rows of products, the longest first: lanes that take them in turn end together.
 template <class Real>
-typename CudaBackend<Real>::Batch CudaBackend<Real>::batch_from(std::span<const Product> products,
-                                                                std::size_t at) const {
-  constexpr std::int64_t most_scratch = std::int64_t{256} << 20;  // bytes
-  const Product& first = products[at];
-  const auto most = std::clamp<std::int64_t>(
-      most_scratch / (first.m * first.n * static_cast<std::int64_t>(sizeof(Real))), 1,
-      TileBatch::most);
-  int count = 1;
-  while (count < most && at + static_cast<std::size_t>(count) < products.size()) {
-    const Product& next = products[at + static_cast<std::size_t>(count)];
-    if (next.p != first.p || next.p_row != first.p_row || next.m != first.m || next.n != first.n ||
-        next.q != first.q + count || next.q_row != first.q_row) {
-      break;
+auto CudaBackend<Real>::batches_of(std::span<const Product> products) const -> std::vector<Batch> {
+  constexpr std::int64_t most_scratch = std::int64_t{64} << 20;  // bytes
+  std::vector<Batch> batches;
+  for (const Product& p : products) {
+    const auto follows = [&](const Batch& batch) {
+      const Product& first = *batch.first;
+      const std::int64_t bytes = p.m * p.n * static_cast<std::int64_t>(sizeof(Real));
+      return p.p == first.p && p.p_row == first.p_row && p.m == first.m && p.n == first.n &&
+             p.q == first.q + batch.count && p.q_row == first.q_row && p.ld == first.ld &&
+             batch.count < TileBatch::most && (batch.count + 1) * bytes <= most_scratch;
+    };
+    if (!batches.empty() && follows(batches.back())) {
+      ++batches.back().count;
+    } else {
+      batches.push_back({&p, 1});
     }
-    ++count;
   }
-  return {&first, count};
+  const auto work = [](const Batch& b) { return b.first->m * b.first->n * b.count; };
+  std::stable_sort(batches.begin(), batches.end(),
+                   [&](const Batch& a, const Batch& b) { return work(a) > work(b); });
+  return batches;
 }
 
 // The products of one chunk: those of small terms first. Runs of terms are laid out so that each
 // order is one product (kernels/operand.hpp).
 template <class Real>
-void CudaBackend<Real>::multiply_chunks(const Operands& operands, const Batch& batch,
-                                        Real* scratch) {
+void CudaBackend<Real>::multiply_chunks(const Lane& lane, const Operands& operands,
+                                        const Batch& batch, Real* scratch) {
   const auto& f = facts(precision_);
   const int runs = 2 * f.terms - 1;
   const std::int64_t number = f.operand_bytes / runs;  // bytes
@@ -188,13 +200,14 @@ void CudaBackend<Real>::multiply_chunks(const Operands& operands, const Batch& b
     const char* b = panel<const char>(operands, p.q) + (p.q_row * ld + first * runs) * number;
     for (int order = f.terms - 1; order >= 0; --order) {
       const ProductShape shape{p.m, p.n, (order + 1) * width, ld, ld, order < f.terms - 1};
-      products_.batched(stream_, shape, batch.count, a + (f.terms - 1 - order) * width * number,
+      products_.batched(lane.stream, lane.workspace, shape, batch.count,
+                        a + (f.terms - 1 - order) * width * number,
                         b + (f.terms - 1) * width * number, operands.stride / number, scratch, mn);
     }
     if (p.tile == nullptr) continue;
     TileBatch tiles{{}, batch.count, p.m, p.n, p.ld};
     for (int i = 0; i < batch.count; ++i) tiles.data[i] = batch.first[i].tile;
-    add_to_tiles(stream_, tiles, scratch);
+    add_to_tiles<Real>(lane.stream, tiles, scratch);
   }
 }
 
@@ -206,11 +219,27 @@ void CudaBackend<Real>::contract(const Operands& operands, std::span<const Produ
   std::sort(sorted.begin(), sorted.end(), [](const Product& a, const Product& b) {
     return std::pair(a.p, a.q) < std::pair(b.p, b.q);
   });
-  for (std::size_t at = 0; at < sorted.size();) {
-    const Batch batch = batch_from(sorted, at);
-    Array<Real, Real> scratch(*this, batch.count * batch.first->m * batch.first->n);
-    multiply_chunks(operands, batch, scratch.data());
-    at += static_cast<std::size_t>(batch.count);
+  const auto batches = batches_of(sorted);
+  if (batches.empty()) return;
+  std::int64_t most = 0;  // numbers of a batch
+  for (const Batch& b : batches) most = std::max(most, b.count * b.first->m * b.first->n);
+
+  const std::size_t used = std::min(lanes_.size(), batches.size());
+  const Event ready = make_event();
+  check(cudaEventRecord(ready, stream_), "cudaEventRecord");
+  std::vector<Array<Real, Real>> scratch;
+  for (std::size_t l = 0; l < used; ++l) {
+    check(cudaStreamWaitEvent(lanes_[l].stream, ready, 0), "cudaStreamWaitEvent");
+    scratch.emplace_back(*this, most);
+  }
+  for (std::size_t b = 0; b < batches.size(); ++b) {
+    multiply_chunks(lanes_[b % used], operands, batches[b], scratch[b % used].data());
+  }
+  // What comes after on the main stream, memory that is used again included, comes after them.
+  for (std::size_t l = 0; l < used; ++l) {
+    const Event done = make_event();
+    check(cudaEventRecord(done, lanes_[l].stream), "cudaEventRecord");
+    check(cudaStreamWaitEvent(stream_, done, 0), "cudaStreamWaitEvent");
   }
 }
 

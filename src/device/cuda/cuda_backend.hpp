@@ -1,6 +1,9 @@
-// The CUDA backend. Everything is ordered by one stream; copies to the host have another. Memory,
-// handles and products are in .cpp files, what launches kernels is in .cu files.
+// The CUDA backend. Everything is ordered by one stream, from which contraction branches off into
+// several and comes back; copies to the host have another. Memory, handles and products are in .cpp
+// files, what launches kernels is in .cu files.
 #pragma once
+
+#include <vector>
 
 #include "device/backend.hpp"
 #include "device/cuda/check.hpp"
@@ -93,8 +96,14 @@ class CudaBackend final : public Backend<Real> {
     const Product* first;
     int count;
   };
-  Batch batch_from(std::span<const Product> products, std::size_t at) const;
-  void multiply_chunks(const Operands& operands, const Batch& batch, Real* scratch);
+  // Such a row is too small to fill a GPU: several are under way at a time, each on one of these.
+  struct Lane {
+    Stream stream;
+    Owned<void*, cudaFree> workspace;
+  };
+  std::vector<Batch> batches_of(std::span<const Product> products) const;
+  void multiply_chunks(const Lane& lane, const Operands& operands, const Batch& batch,
+                       Real* scratch);
   // c (m x n) = rows of x times rows of y, as operands of one chunk.
   void multiply_rows(std::int64_t m, std::int64_t n, std::int64_t width, const void* x,
                      const void* y, Real* c);
@@ -107,6 +116,7 @@ class CudaBackend final : public Backend<Real> {
   Staging staging_;
   Blas blas_;
   Products products_;
+  std::vector<Lane> lanes_;
 };
 
 }  // namespace ntk::device::cuda

@@ -7,8 +7,6 @@
 namespace ntk::device::cuda {
 namespace {
 
-constexpr std::size_t workspace_bytes = 32 << 20;
-
 // Numbers of operands, of results, and the arithmetic between them.
 struct Types {
   cudaDataType_t operand, result;
@@ -145,12 +143,9 @@ Products::Products(Precision precision) : precision_(precision) {
   cublasLtHandle_t lt = nullptr;
   check(cublasLtCreate(&lt), "cublasLtCreate");
   lt_ = BlasLt(lt);
-  check(cudaMalloc(&workspace_, workspace_bytes), "cudaMalloc of a workspace");
 }
 
-Products::~Products() {
-  cudaFree(workspace_);
-}
+Products::~Products() = default;
 
 Products::Plan& Products::plan(const ProductShape& shape) {
   auto& slot = plans_[shape];
@@ -158,8 +153,9 @@ Products::Plan& Products::plan(const ProductShape& shape) {
   return *slot;
 }
 
-void Products::batched(cudaStream_t stream, const ProductShape& unaligned, int batch, const void* a,
-                       const void* b, std::int64_t stride_b, void* c, std::int64_t stride_c) {
+void Products::batched(cudaStream_t stream, void* workspace, const ProductShape& unaligned,
+                       int batch, const void* a, const void* b, std::int64_t stride_b, void* c,
+                       std::int64_t stride_c) {
   ProductShape shape = unaligned;
   shape.alignment = common_alignment(a, b);
   Plan& p = plan(shape);
@@ -169,7 +165,7 @@ void Products::batched(cudaStream_t stream, const ProductShape& unaligned, int b
   const Scalars scalars = scalars_of(types_of(precision_).result);
   check(cublasLtMatmul(lt_, p.operation, scalars.one, b, p.b, a, p.a,
                        shape.accumulate ? scalars.one : scalars.zero, c, p.c, c, p.c, &p.algorithm,
-                       workspace_, workspace_bytes, stream),
+                       workspace, workspace_bytes, stream),
         "cublasLtMatmul");
 }
 

@@ -27,12 +27,13 @@ class Products {
  public:
   explicit Products(Precision precision);
   ~Products();
-  Products(const Products&) = delete;
-  Products& operator=(const Products&) = delete;
+
+  // Bytes of scratch that a call of `batched` may use: calls on different streams need their own.
+  static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
   // `batch` products: B and C lie `stride_b` and `stride_c` numbers apart, A is the same.
-  void batched(cudaStream_t stream, const ProductShape& shape, int batch, const void* a,
-               const void* b, std::int64_t stride_b, void* c, std::int64_t stride_c);
+  void batched(cudaStream_t stream, void* workspace, const ProductShape& shape, int batch,
+               const void* a, const void* b, std::int64_t stride_b, void* c, std::int64_t stride_c);
   // One product with an algorithm of cuBLAS's choice, which follows from the shape alone.
   void single(cublasHandle_t blas, const ProductShape& shape, const void* a, const void* b,
               void* c) const;
@@ -43,7 +44,6 @@ class Products {
 
   Precision precision_;
   BlasLt lt_;
-  void* workspace_ = nullptr;
   std::map<ProductShape, std::unique_ptr<Plan>> plans_;
 };
 
