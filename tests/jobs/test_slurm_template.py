@@ -1,4 +1,4 @@
-"""slurm/cpu.sbatch under the variables that sbatch sets, with an srun that only says what it got."""
+"""The templates in slurm/ under the variables that sbatch sets, with an srun that only says what it got."""
 
 import os
 import subprocess
@@ -6,10 +6,12 @@ import tempfile
 import unittest
 from pathlib import Path
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "slurm" / "cpu.sbatch"
+SLURM = Path(__file__).resolve().parents[2] / "slurm"
 
 
 class Template(unittest.TestCase):
+    TEMPLATE = SLURM / "cpu.sbatch"
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -22,7 +24,7 @@ class Template(unittest.TestCase):
         """What srun is called with."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_")}
         path = f"{self.folder}:{kept['PATH']}"
-        result = subprocess.run(["bash", TEMPLATE, *arguments], text=True, capture_output=True,
+        result = subprocess.run(["bash", self.TEMPLATE, *arguments], text=True, capture_output=True,
                                 env={**kept, "PATH": path, "SLURM_CPUS_PER_TASK": "4", **variables})
         self.assertEqual(result.returncode, code, result.stderr)
         return result.stdout.split("\n")[:-1]
@@ -50,6 +52,19 @@ class Template(unittest.TestCase):
 
     def test_usage(self):
         self.assertEqual(self.words(code=2), [])
+
+
+class GpuTemplate(Template):
+    TEMPLATE = SLURM / "gpu.sbatch"
+
+    def test_command(self):
+        words = self.words("job.toml", "--set", "data.samples=5", SLURM_MEM_PER_CPU="2048")
+        self.assertEqual(words, ["--mpi=pmix", "--gpu-bind=none", "--cpus-per-task=4",
+                                 "build/release/ntk", "run", "job.toml", "--set",
+                                 "kernel.device=cuda", "--set", "data.samples=5"])
+
+    def test_memory_of_a_node_is_shared_by_its_ranks(self):
+        self.assertEqual(self.memory(SLURM_MEM_PER_NODE="65536"), [])  # the GPU's own limit counts
 
 
 if __name__ == "__main__":
