@@ -152,11 +152,48 @@ TYPED_TEST(BackendTest, ContractsPanelsInBatchesAndChunks) {
           sum += static_cast<long double>(x) * y;
           scale += std::abs(x * y);
         }
-        ASSERT_NEAR(tile[at(i * w.n + k)], static_cast<double>(sum), 4 * this->both_roundoffs * scale)
+        ASSERT_NEAR(tile[at(i * w.n + k)], static_cast<double>(sum),
+                    4 * this->both_roundoffs * scale)
             << "product " << t << ", entry " << i << ", " << k;
       }
     }
   }
+}
+
+// A tile's bits must not follow from what else is in the call.
+TYPED_TEST(BackendTest, ProductsHaveTheSameBitsAloneAndTogether) {
+  using Real = typename TypeParam::Real;
+  auto& backend = *this->device_;
+  const std::int64_t rows = 96, columns = 520;
+  const int panels = 4;
+  const std::int64_t stride = backend.operand_bytes(rows, columns) / 256 * 256 + 256;
+  Array<char, Real> memory(backend, panels * stride);
+  const Operands operands{memory.data(), stride, columns, 256};
+  for (int p = 0; p < panels; ++p) {
+    const auto x =
+        to_device(backend, random_vector<Real>(rows * columns, 20 + static_cast<unsigned>(p)));
+    backend.put_rows(rows, x.data(), operands, p);
+  }
+  std::vector<Array<double, Real>> tiles;
+  std::vector<typename Backend<Real>::Product> products;
+  for (int p = 0; p < panels; ++p) {
+    for (int q = 0; q < p; ++q) products.push_back({p, q, 0, 0, rows, rows, nullptr, rows, false});
+  }
+  const auto run = [&](bool together) {
+    tiles.clear();
+    for (auto& product : products) {
+      tiles.push_back(to_device(backend, std::vector<double>(at(rows * rows), 0.0)));
+      product.tile = tiles.back().data();
+      if (!together) backend.contract(operands, std::span(&product, 1));
+    }
+    if (together) backend.contract(operands, products);
+    std::vector<std::vector<double>> found;
+    for (const auto& tile : tiles) found.push_back(to_host(backend, tile.data(), tile.size()));
+    return found;
+  };
+  const auto alone = run(false);
+  EXPECT_EQ(run(true), alone);
+  EXPECT_EQ(run(true), alone);
 }
 
 TYPED_TEST(BackendTest, StructuredEqualsExplicit) {
