@@ -40,28 +40,30 @@ struct Rows {
 };
 
 // use(i, sums) for m rows a and, at once, `count` <= sum_lanes rows b: their products over one
-// chunk of `width` columns. Terms of one order are one sum; orders are added in fp32, rounded to
-// nearest: a GEMM multiplies from zero, and adds to what is there at its end.
+// chunk of `width` columns. Each product of terms is a sum from zero, as a GEMM takes it, which
+// adds to what is there at its end, rounded to nearest.
 template <int group, class Format, class Use>
-void multiply_chunk(int extra_bits, std::int64_t width, std::int64_t m, const Rows<Format>& a,
-                    std::int64_t count, const Rows<Format>& b, Use use) {
-  constexpr int terms = (Format::runs + 1) / 2;
-  const std::int64_t columns = terms * width;  // a's runs up to the first term, b's from there on
+void multiply_chunk(const device::PrecisionFacts& facts, int extra_bits, std::int64_t width,
+                    std::int64_t m, const Rows<Format>& a, std::int64_t count,
+                    const Rows<Format>& b, Use use) {
+  const std::int64_t first_term = (facts.terms - 1) * width;  // b's runs before it are not read
+  const std::int64_t columns = facts.terms * width;           // a's runs after it neither
   thread_local std::vector<float> x, y;
   x.resize(size(columns));
   y.assign(size(columns * sum_lanes), 0.0f);
   for (std::int64_t j = 0; j < count; ++j) {
-    const auto* row = b.data + j * b.ld + (terms - 1) * width;
+    const auto* row = b.data + j * b.ld + first_term;
     for (std::int64_t t = 0; t < columns; ++t) y[size(t * sum_lanes + j)] = value_of(row[t]);
   }
   for (std::int64_t i = 0; i < m; ++i) {
     const auto* row = a.data + i * a.ld;
     for (std::int64_t t = 0; t < columns; ++t) x[size(t)] = value_of(row[t]);
     Sums sums{};
-    for (int order = terms - 1; order >= 0; --order) {  // small terms first
-      sums += truncating_sums<group>(extra_bits, (order + 1) * width,
-                                     x.data() + (terms - 1 - order) * width, y.data());
-    }
+    kernels::for_each_term_product(
+        facts, width, [&](std::int64_t at_a, std::int64_t at_b, std::int64_t k) {
+          sums += truncating_sums<group>(extra_bits, k, x.data() + at_a,
+                                         y.data() + (at_b - first_term) * sum_lanes);
+        });
     use(i, sums);
   }
 }
@@ -84,14 +86,16 @@ void with_core(Precision precision, const TensorCore& core, F f) {
 
 // C (m x n, contiguous) = X Y^T; X (m x width) and Y (n x width) rows of one chunk.
 template <int group, class Format>
-void multiply_rows(int extra_bits, std::int64_t m, std::int64_t n, std::int64_t width,
-                   const Rows<Format>& x, const Rows<Format>& y, float* c) {
+void multiply_rows(const device::PrecisionFacts& facts, int extra_bits, std::int64_t m,
+                   std::int64_t n, std::int64_t width, const Rows<Format>& x, const Rows<Format>& y,
+                   float* c) {
   for (std::int64_t j = 0; j < n; j += sum_lanes) {
     const std::int64_t count = std::min<std::int64_t>(sum_lanes, n - j);
     const Rows<Format> b{y.data + j * y.ld, y.ld};
-    multiply_chunk<group>(extra_bits, width, m, x, count, b, [&](std::int64_t i, const Sums& sums) {
-      for (std::int64_t l = 0; l < count; ++l) c[i * n + j + l] = sums[l];
-    });
+    multiply_chunk<group>(facts, extra_bits, width, m, x, count, b,
+                          [&](std::int64_t i, const Sums& sums) {
+                            for (std::int64_t l = 0; l < count; ++l) c[i * n + j + l] = sums[l];
+                          });
   }
 }
 
@@ -167,8 +171,9 @@ void EmulatedBackend::contract(const Operands& operands, std::span<const Product
       for (std::int64_t first = 0; first < operands.columns; first += operands.chunk) {
         const Rows<Format> rows_a{a + first * Format::runs, ld},
             rows_b{b + first * Format::runs, ld};
-        multiply_chunk<group>(core_.extra_bits, at.chunk_width(first), p->m - above, rows_a, count,
-                              rows_b, [&](std::int64_t i, const Sums& sums) {
+        multiply_chunk<group>(device::facts(precision_), core_.extra_bits, at.chunk_width(first),
+                              p->m - above, rows_a, count, rows_b,
+                              [&](std::int64_t i, const Sums& sums) {
                                 double* to = p->tile + (above + i) * p->ld + j;
                                 for (std::int64_t l = 0; l < count; ++l) {
                                   to[l] += static_cast<double>(sums[l]);
@@ -189,8 +194,8 @@ void EmulatedBackend::contract_structured(std::span<const StructuredBlock> block
                               const float* y, float* c) {
       const auto a = as_operands<Format>(m, width, x), b = as_operands<Format>(n, width, y);
       const std::int64_t ld = width * Format::runs;
-      multiply_rows<group>(core_.extra_bits, m, n, width, Rows<Format>{a.data(), ld},
-                           Rows<Format>{b.data(), ld}, c);
+      multiply_rows<group>(device::facts(precision_), core_.extra_bits, m, n, width,
+                           Rows<Format>{a.data(), ld}, Rows<Format>{b.data(), ld}, c);
     };
     parallel_for(threads(), static_cast<std::int64_t>(blocks.size()), [&](std::int64_t at) {
       const auto& b = blocks[size(at)];

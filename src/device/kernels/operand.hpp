@@ -6,7 +6,7 @@
 // A row of split numbers is laid out by chunks of columns; a chunk of w columns is 2 N - 1 runs of
 // w terms: xN ... x2 x1 x2 ... xN. So the products of order o (terms a and b with a + b = o + 2)
 // are one contiguous product of o + 1 runs of each side: for N = 3 and o = 2 of [a3 a2 a1] and [b1
-// b2 b3].
+// b2 b3] (`for_each_term_product`).
 #pragma once
 
 #include <cstdint>
@@ -103,6 +103,15 @@ struct SplitBf16 {
     }
   }
 };
+
+// The products of two rows' chunks of `width` columns, those of small terms first: f(a, b, k) for
+// the sum over the k numbers from a on in one chunk, and from b on in the other.
+template <class F>
+void for_each_term_product(const PrecisionFacts& facts, std::int64_t width, F f) {
+  for (int order = facts.terms - 1; order >= 0; --order) {
+    f((facts.terms - 1 - order) * width, (facts.terms - 1) * width, (order + 1) * width);
+  }
+}
 
 // Calls f with the format of a precision as a type.
 template <class Real, class F>
