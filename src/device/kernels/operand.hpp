@@ -105,11 +105,17 @@ struct SplitBf16 {
 };
 
 // The products of two rows' chunks of `width` columns, those of small terms first: f(a, b, k) for
-// the sum over the k numbers from a on in one chunk, and from b on in the other.
+// the sum over the k numbers from a on in one chunk, and from b on in the other. Sums of leading
+// terms may come in pieces.
 template <class F>
 void for_each_term_product(const PrecisionFacts& facts, std::int64_t width, F f) {
-  for (int order = facts.terms - 1; order >= 0; --order) {
-    f((facts.terms - 1 - order) * width, (facts.terms - 1) * width, (order + 1) * width);
+  const std::int64_t last = (facts.terms - 1) * width;
+  for (int order = facts.terms - 1; order > 0; --order) {
+    f(last - order * width, last, (order + 1) * width);
+  }
+  const std::int64_t piece = facts.leading_columns > 0 ? facts.leading_columns : width;
+  for (std::int64_t first = 0; first < width; first += piece) {
+    f(last + first, last + first, width - first < piece ? width - first : piece);
   }
 }
 
