@@ -128,7 +128,7 @@ double accumulation_bound(Precision precision, const TensorCore& core) {
   if (!facts.tensor_cores) return static_cast<double>(chunk) * 0x1p-24;
   const int group = precision == Precision::tf32 ? core.tf32_group : core.bf16_group;
   const double step = 0x1p-23 * (group * std::ldexp(1.0, -core.extra_bits) + 1);
-  const double leading = 1 + 0x1p-7, second = 0x1p-7 + 0x1p-15, third = 0x1p-15 + 0x1p-23;
+  const double leading = 0x1.0201p0, second = 0x1p-7 + 0x1p-15, third = 0x1p-15 + 0x1p-23;
   double bound = 0;
   int sums = 0;
   device::kernels::for_each_term_product(
