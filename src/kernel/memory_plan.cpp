@@ -39,7 +39,7 @@ double MemoryPlan::workspace(const KernelInputs& inputs) const {
   const auto real = static_cast<double>(real_);
   const auto tile_rows = static_cast<double>(inputs.settings.tile_rows(samples));
   const double tile = tile_rows * tile_rows * real;
-  constexpr double lanes = 4, most_products = 64 << 20;  // of the CUDA backend
+  constexpr double lanes = 4, most_products = 8 << 20;  // of the CUDA backend
   const double all_tiles = tile * static_cast<double>(inputs.panels.all().size());
   const double products = lanes * std::max(tile, std::min(most_products, all_tiles));
   const auto rows = static_cast<double>(std::min(longest, tokens));

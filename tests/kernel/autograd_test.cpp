@@ -31,7 +31,7 @@ struct Options {
   int ranges = 1, threads = 1;
   bool evaluate = false;
   std::int64_t slice_columns = 0;
-  bool keep = true;  // records
+  bool keep = true;                                       // records
   jacobian::Method method = jacobian::Method::explicit_;  // in reduced precision
 };
 
@@ -184,11 +184,11 @@ TEST(AutogradEvaluate, TrainAgainstASecondList) {
   }
 }
 
-// The whole way on a GPU, in every precision. An entry's error against the norm of its group is a
-// small multiple of the operands' roundoff.
+// The whole way in every precision of a GPU, on one and emulated. An entry's error against the norm
+// of its group is a small multiple of the operands' roundoff.
 template <class B>
 class AutogradOnDevice : public test::BackendTest<B> {};
-TYPED_TEST_SUITE(AutogradOnDevice, test::CudaBackends, test::BackendNames);
+TYPED_TEST_SUITE(AutogradOnDevice, test::DeviceBackends, test::BackendNames);
 
 TYPED_TEST(AutogradOnDevice, KernelAndEveryGroup) {
   const double bound = TypeParam::precision == device::Precision::fp64

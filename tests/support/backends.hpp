@@ -1,5 +1,6 @@
 // The backends that typed tests run over. Names hold "cuda" where a test needs a GPU, so that a
-// filter can choose; without one such tests are skipped, with the reason.
+// filter can choose; without one such tests are skipped, with the reason. What reduced precisions
+// lose is tested everywhere: by backends that emulate them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,13 +12,14 @@
 #include "device/backend.hpp"
 #include "device/cuda.hpp"
 #include "device/precision.hpp"
+#include "support/emulated_backend.hpp"
 
 namespace ntk::test {
 
 template <class R>
 struct Cpu {
   using Real = R;
-  static constexpr device::Kind kind = device::Kind::cpu;
+  static constexpr const char* name = "cpu";
   static constexpr auto precision =
       sizeof(R) == sizeof(double) ? device::Precision::fp64 : device::Precision::fp32;
   static std::unique_ptr<device::Backend<Real>> make(int threads = 1) {
@@ -29,7 +31,7 @@ struct Cpu {
 template <device::Precision p>
 struct Cuda {
   using Real = std::conditional_t<p == device::Precision::fp64, double, float>;
-  static constexpr device::Kind kind = device::Kind::cuda;
+  static constexpr const char* name = "cuda";
   static constexpr auto precision = p;
   static std::unique_ptr<device::Backend<Real>> make(int = 1) {
     return device::make_cuda_backend<Real>(0, p, 0);
@@ -37,18 +39,37 @@ struct Cuda {
   static std::string problem() { return device::cuda_devices().problem; }
 };
 
-using CudaBackends = testing::Types<Cuda<device::Precision::fp64>, Cuda<device::Precision::fp32>,
-                                    Cuda<device::Precision::tf32>, Cuda<device::Precision::bf16x2>,
-                                    Cuda<device::Precision::bf16x3>>;
-using Backends = testing::Types<Cpu<double>, Cpu<float>, Cuda<device::Precision::fp64>,
-                                Cuda<device::Precision::fp32>, Cuda<device::Precision::tf32>,
-                                Cuda<device::Precision::bf16x2>, Cuda<device::Precision::bf16x3>>;
+template <device::Precision p>
+struct Emulated {
+  using Real = float;
+  static constexpr const char* name = "emulated";
+  static constexpr auto precision = p;
+  static std::unique_ptr<device::Backend<Real>> make(int threads = 1) {
+    return std::make_unique<EmulatedBackend>(p, threads);
+  }
+  static std::string problem() { return ""; }
+};
+
+template <class... Lists>
+struct Joined;
+template <class... A, class... B>
+struct Joined<testing::Types<A...>, testing::Types<B...>> {
+  using type = testing::Types<A..., B...>;
+};
+
+using CpuBackends = testing::Types<Cpu<double>, Cpu<float>>;
+// Those with the precisions of a GPU.
+using DeviceBackends =
+    testing::Types<Cuda<device::Precision::fp64>, Cuda<device::Precision::fp32>,
+                   Cuda<device::Precision::tf32>, Cuda<device::Precision::bf16x2>,
+                   Cuda<device::Precision::bf16x3>, Emulated<device::Precision::tf32>,
+                   Emulated<device::Precision::bf16x2>, Emulated<device::Precision::bf16x3>>;
+using Backends = Joined<CpuBackends, DeviceBackends>::type;
 
 struct BackendNames {
   template <class B>
   static std::string GetName(int) {
-    return (B::kind == device::Kind::cpu ? "cpu_" : "cuda_") +
-           std::string(device::facts(B::precision).name);
+    return B::name + ("_" + std::string(device::facts(B::precision).name));
   }
 };
 

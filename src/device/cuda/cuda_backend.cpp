@@ -6,11 +6,13 @@
 #include <chrono>
 #include <cstring>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
 #include "device/cuda.hpp"
 #include "device/cuda/sums.hpp"
+#include "device/kernels/operand.hpp"
 
 namespace ntk::device::cuda {
 namespace {
@@ -161,7 +163,9 @@ GemmTiming CudaBackend<Real>::time_gemm() {
 // Rows of products, the longest first: lanes that take them in turn end together.
 template <class Real>
 auto CudaBackend<Real>::batches_of(std::span<const Product> products) const -> std::vector<Batch> {
-  constexpr std::int64_t most_scratch = std::int64_t{64} << 20;  // bytes
+  // Bytes of one lane: those of all should stay in the device's cache, since products of terms are
+  // added to them one after the other.
+  constexpr std::int64_t most_scratch = std::int64_t{8} << 20;
   std::vector<Batch> batches;
   for (const Product& p : products) {
     const auto follows = [&](const Batch& batch) {
@@ -183,8 +187,6 @@ auto CudaBackend<Real>::batches_of(std::span<const Product> products) const -> s
   return batches;
 }
 
-// The products of one chunk: those of small terms first. Runs of terms are laid out so that each
-// order is one product (kernels/operand.hpp).
 template <class Real>
 void CudaBackend<Real>::multiply_chunks(const Lane& lane, const Operands& operands,
                                         const Batch& batch, Real* scratch) {
@@ -198,12 +200,13 @@ void CudaBackend<Real>::multiply_chunks(const Lane& lane, const Operands& operan
     const std::int64_t width = std::min(operands.chunk, operands.columns - first);
     const char* a = panel<const char>(operands, p.p) + (p.p_row * ld + first * runs) * number;
     const char* b = panel<const char>(operands, p.q) + (p.q_row * ld + first * runs) * number;
-    for (int order = f.terms - 1; order >= 0; --order) {
-      const ProductShape shape{p.m, p.n, (order + 1) * width, ld, ld, order < f.terms - 1};
-      products_.batched(lane.stream, lane.workspace, shape, batch.count,
-                        a + (f.terms - 1 - order) * width * number,
-                        b + (f.terms - 1) * width * number, operands.stride / number, scratch, mn);
-    }
+    bool accumulate = false;
+    kernels::for_each_term_product(
+        f, width, [&](std::int64_t at_a, std::int64_t at_b, std::int64_t k) {
+          const ProductShape shape{p.m, p.n, k, ld, ld, std::exchange(accumulate, true)};
+          products_.batched(lane.stream, lane.workspace, shape, batch.count, a + at_a * number,
+                            b + at_b * number, operands.stride / number, scratch, mn);
+        });
     if (p.tile == nullptr) continue;
     TileBatch tiles{{}, batch.count, p.m, p.n, p.ld};
     for (int i = 0; i < batch.count; ++i) tiles.data[i] = batch.first[i].tile;
@@ -249,12 +252,13 @@ void CudaBackend<Real>::multiply_rows(std::int64_t m, std::int64_t n, std::int64
   const auto& f = facts(precision_);
   const int runs = 2 * f.terms - 1;
   const std::int64_t number = f.operand_bytes / runs, ld = width * runs;
-  for (int order = f.terms - 1; order >= 0; --order) {
-    const ProductShape shape{m, n, (order + 1) * width, ld, ld, order < f.terms - 1};
-    products_.single(blas_, shape,
-                     static_cast<const char*>(x) + (f.terms - 1 - order) * width * number,
-                     static_cast<const char*>(y) + (f.terms - 1) * width * number, c);
-  }
+  bool accumulate = false;
+  kernels::for_each_term_product(
+      f, width, [&](std::int64_t at_x, std::int64_t at_y, std::int64_t k) {
+        const ProductShape shape{m, n, k, ld, ld, std::exchange(accumulate, true)};
+        products_.single(blas_, shape, static_cast<const char*>(x) + at_x * number,
+                         static_cast<const char*>(y) + at_y * number, c);
+      });
 }
 
 template <class Real>

@@ -6,7 +6,7 @@
 // A row of split numbers is laid out by chunks of columns; a chunk of w columns is 2 N - 1 runs of
 // w terms: xN ... x2 x1 x2 ... xN. So the products of order o (terms a and b with a + b = o + 2)
 // are one contiguous product of o + 1 runs of each side: for N = 3 and o = 2 of [a3 a2 a1] and [b1
-// b2 b3].
+// b2 b3] (`for_each_term_product`).
 #pragma once
 
 #include <cstdint>
@@ -103,6 +103,21 @@ struct SplitBf16 {
     }
   }
 };
+
+// The products of two rows' chunks of `width` columns, those of small terms first: f(a, b, k) for
+// the sum over the k numbers from a on in one chunk, and from b on in the other. Sums of leading
+// terms may come in pieces.
+template <class F>
+void for_each_term_product(const PrecisionFacts& facts, std::int64_t width, F f) {
+  const std::int64_t last = (facts.terms - 1) * width;
+  for (int order = facts.terms - 1; order > 0; --order) {
+    f(last - order * width, last, (order + 1) * width);
+  }
+  const std::int64_t piece = facts.leading_columns > 0 ? facts.leading_columns : width;
+  for (std::int64_t first = 0; first < width; first += piece) {
+    f(last + first, last + first, width - first < piece ? width - first : piece);
+  }
+}
 
 // Calls f with the format of a precision as a type.
 template <class Real, class F>
