@@ -151,10 +151,17 @@ GemmTiming CudaBackend<Real>::time_gemm() {
     put_rows(order, x.data(), operands, 0);
   }
   Array<Real, Real> c(*this, order * order);
-  const Product product{0, 0, 0, 0, order, order, nullptr, order, false};
+  // As many plain products as the precision makes of terms.
+  const auto& f = facts(precision_);
+  const int runs = 2 * f.terms - 1;
+  const ProductShape shape{order, order, columns, columns * runs, columns * runs, false};
+  const auto* leading = a.data() + (f.terms - 1) * columns * (f.operand_bytes / runs);
   synchronize();
   const auto start = std::chrono::steady_clock::now();
-  multiply_chunks(lanes_[0], operands, {&product, 1}, c.data());
+  for (int i = 0; i < f.products; ++i) {
+    products_.batched(lanes_[0].stream, lanes_[0].workspace, shape, 1, leading, leading, 0,
+                      c.data(), 0);
+  }
   check(cudaStreamSynchronize(lanes_[0].stream), "waiting for the device");
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return {2.0 * static_cast<double>(order * order * columns), seconds.count()};
@@ -207,7 +214,6 @@ void CudaBackend<Real>::multiply_chunks(const Lane& lane, const Operands& operan
           products_.batched(lane.stream, lane.workspace, shape, batch.count, a + at_a * number,
                             b + at_b * number, operands.stride / number, scratch, mn);
         });
-    if (p.tile == nullptr) continue;
     TileBatch tiles{{}, batch.count, p.m, p.n, p.ld};
     for (int i = 0; i < batch.count; ++i) tiles.data[i] = batch.first[i].tile;
     add_to_tiles<Real>(lane.stream, tiles, scratch);
