@@ -106,6 +106,7 @@ prepare() {
 part() {
   local name=$1 log=$work/$2.log start=$SECONDS status=0 result=passed note=''
   shift 2
+  rm -f "$log"
   if [[ $(left) -lt 5 ]]; then
     result='FAILED: no time left'
   else
@@ -128,6 +129,8 @@ part() {
   rows+=("| $name | $result | $((SECONDS - start)) | ${note%; } |")
 }
 
+show() { if [[ -e $work/$1.log ]]; then cat "$work/$1.log"; fi; }
+
 table() {
   printf '\n%s, %s\n\n| part | result | s | |\n|---|---|---|---|\n' "$(date -u +%F)" "$gpu"
   printf '%s\n' "${rows[@]}"
@@ -145,9 +148,11 @@ run_tests() {
 }
 
 run_sanitizers() {
-  local tool module sanitizer='' root
+  local tool module sanitizer='' root candidate
   sanitizer=$(command -v compute-sanitizer) || while read -r root; do
-    if [[ -x $root/bin/compute-sanitizer ]]; then sanitizer=$root/bin/compute-sanitizer; fi
+    for candidate in "$root"/{bin,compute-sanitizer}/compute-sanitizer; do
+      if [[ -x $candidate ]]; then sanitizer=$candidate; fi
+    done
   done < <(cuda_roots)
   if [[ -z $sanitizer ]]; then
     echo 'compute-sanitizer is not installed: nothing was checked' >&2
@@ -170,7 +175,7 @@ rates() {
     part "rates $precision" "rates-$precision" "${with[@]}" "$benchmarks/device_rates" \
       --device "$device" --precision "$precision" --json "$work/rates-$precision.json" \
       ${small[@]+"${small[@]}"}
-    sed 1d "$work/rates-$precision.log"
+    show "rates-$precision" | sed 1d
   done
 }
 
@@ -182,7 +187,7 @@ stage() {  # WHAT [PATTERN ...]
     --seconds $(($(left) - 10)) --device "$device" --library-path "$libraries" \
     --identity "$gpu, $commit" ${1:+--only "$@"}
   printf '\n'
-  cat "$work/$what.log"
+  show "$what"
 }
 
 run_benchmarks() {

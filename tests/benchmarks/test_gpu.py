@@ -93,6 +93,9 @@ class Script(unittest.TestCase):
         self.assertEqual(status, 1, output)
         self.assertIn("| memcheck device | FAILED: out of time |", output)
         self.assertIn("| memcheck model | FAILED: no time left |", output)
+        status, output = self.run_script("bench", NTK_GPU_SECONDS="4")
+        self.assertEqual(status, 1, output)
+        self.assertIn("| stage | FAILED: no time left |", output)
 
 
 class Stage(unittest.TestCase):

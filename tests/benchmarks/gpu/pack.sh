@@ -14,7 +14,7 @@ fi
 mapfile -t modules < <(sed -n 's/^set(NTK_GPU_MODULES \(.*\))$/\1/p' tests/CMakeLists.txt |
   tr ' ' '\n')
 programs=(ntk device_rates random_study "${modules[@]/%/_tests}")
-cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DNTK_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=90 \
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DNTK_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=90-real \
   -DNTK_ARCH=x86-64-v3 "${launcher[@]}" >"$build.log" 2>&1 || { cat "$build.log" && exit 1; }
 cmake --build "$build" -j "${NTK_GPU_JOBS:-$(nproc)}" --target "${programs[@]}"
 
