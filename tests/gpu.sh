@@ -71,7 +71,9 @@ find_libraries() {
   libraries=${libraries%:}
   while read -r folder; do
     for name in $(missing); do
-      if [[ -e $folder/$name ]]; then libraries=${libraries:+$libraries:}$folder; fi
+      [[ -e $folder/$name ]] || continue
+      libraries=${libraries:+$libraries:}$folder
+      break
     done
   done < <(cuda_folders)
   with=(env "LD_LIBRARY_PATH=$libraries")

@@ -167,7 +167,7 @@ def error_of(kernel):
 
 def bound_of(precision):
     """What that may be, as in tests/kernel/autograd_test.cpp."""
-    return max(2e-6, 4 * ROUNDOFF[precision])
+    return 1e-12 if precision == "fp64" else max(2e-6, 4 * ROUNDOFF[precision])
 
 
 def mean(kernel, kind):
