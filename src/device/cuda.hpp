@@ -19,6 +19,7 @@ struct CudaDevice {
   std::string name;
   std::string uuid;        // GPU-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx
   std::string capability;  // 9.0
+  int multiprocessors = 0;
   std::size_t total_bytes = 0;
 };
 

@@ -28,6 +28,7 @@ void* MemoryPool::allocate(std::size_t bytes) {
     void* pointer = found->second.back();
     found->second.pop_back();
     used_[pointer] = size;
+    in_use_ += size;
     return pointer;
   }
   if (limit_ > 0 && held_ + size > limit_) drop_free_blocks();
@@ -47,6 +48,7 @@ void* MemoryPool::allocate(std::size_t bytes) {
           limit_ == 0 ? std::string("none")
                       : fmt::format("{:.2f} GiB", static_cast<double>(limit_) / (1 << 30)));
   held_ += size;
+  in_use_ += size;
   peak_ = std::max(peak_, held_);
   used_[pointer] = size;
   return pointer;
@@ -56,6 +58,7 @@ void MemoryPool::release(void* pointer) {
   const auto found = used_.find(pointer);
   ensure(found != used_.end(), "release of a block the pool does not know");
   free_[found->second].push_back(pointer);
+  in_use_ -= found->second;
   used_.erase(found);
 }
 

@@ -38,6 +38,7 @@ class MemoryPool {
   void* allocate(std::size_t bytes);
   void release(void* pointer);
   std::size_t peak_bytes() const { return peak_; }
+  std::size_t used_bytes() const { return in_use_; }  // without what is kept for later
 
  private:
   void drop_free_blocks();
@@ -46,6 +47,7 @@ class MemoryPool {
   std::size_t limit_;
   std::size_t held_ = 0;  // in use and kept
   std::size_t peak_ = 0;
+  std::size_t in_use_ = 0;
   std::map<std::size_t, std::vector<void*>> free_;
   std::unordered_map<void*, std::size_t> used_;
 };

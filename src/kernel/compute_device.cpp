@@ -3,11 +3,17 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "device/cpu/blas_core.hpp"
 #include "device/cuda.hpp"
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
+#include "store/disk.hpp"
+#include "store/kernel_file.hpp"
 
 namespace ntk::kernel {
+
+using nlohmann::json;
+
 namespace {
 
 // What libraries keep on a GPU beside what is asked of them: contexts, workspaces.
@@ -50,15 +56,78 @@ void print_devices(MPI_Comm comm, const ComputeDevice& chosen, const device::Cud
   }
 }
 
+json cpu_hardware() {
+  return {{"hardware.device", "cpu"},
+          {"hardware.blas", device::cpu::blas_name()},
+          {"hardware.blas_core", device::cpu::blas_core()},
+          {"hardware.vectors",
+#if defined(__AVX512F__)
+           "avx512"
+#elif defined(__AVX2__)
+           "avx2"
+#else
+           "generic"
+#endif
+          }};
+}
+
+// cuBLAS promises equal bits for one architecture and number of multiprocessors.
+json gpu_hardware(const device::CudaDevice& gpu) {
+  return {{"hardware.device", "cuda"},
+          {"hardware.blas", device::cuda_versions()},
+          {"hardware.gpu", fmt::format("compute capability {}, {} multiprocessors", gpu.capability,
+                                       gpu.multiprocessors)}};
+}
+
+// Collective. The hardware keys of the run's kernel.h5, empty when there is none, or when the job
+// insists on a device.
+json hardware_of_complete(MPI_Comm comm, const Job& job) {
+  int rank = 0;
+  MPI_Comm_rank(comm, &rank);
+  std::string found = "{}";
+  const std::string path = job.run.directory + "/kernel.h5";
+  if (rank == 0 && job.kernel.device == "auto" && store::file_exists(path)) {
+    try {
+      const json attributes = store::KernelReader(path).attributes();
+      json hardware = json::object();
+      for (const auto& [key, value] : attributes.items()) {
+        if (key.starts_with("hardware.")) hardware[key] = value;
+      }
+      if (hardware.contains("hardware.device")) found = hardware.dump();
+    } catch (const Error&) {
+      // The writer will say what is wrong with it.
+    }
+  }
+  parallel::broadcast(comm, found);
+  return json::parse(found);
+}
+
 }  // namespace
+
+const std::vector<std::string> hardware_keys = {"hardware.device",
+                                                "hardware.blas",
+                                                "hardware.blas_core",
+                                                "hardware.vectors",
+                                                "hardware.gpu",
+                                                "arithmetic.chunk_columns",
+                                                "arithmetic.structured_rows",
+                                                "arithmetic.panel_record_bytes"};
 
 ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& resources) {
   const auto& facts = device::facts(job.kernel.precision);
+  if (const json recorded = hardware_of_complete(comm, job); !recorded.empty()) {
+    ComputeDevice device;
+    if (recorded.at("hardware.device") == "cuda") device.kind = device::Kind::cuda;
+    device.precision = facts.precision;
+    device.hardware = recorded;
+    return device;
+  }
   const auto place = parallel::node_place(comm);
   const device::CudaDevices found =
       job.kernel.device == "cpu" ? device::CudaDevices{} : device::cuda_devices();
   ComputeDevice chosen;
   chosen.precision = facts.precision;
+  chosen.hardware = cpu_hardware();
   const double wanted = job.kernel.memory_gib * (1 << 30);
   chosen.memory = wanted > 0 ? static_cast<std::size_t>(wanted) : resources.memory;
   chosen.host = chosen.memory;
@@ -93,7 +162,7 @@ ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& reso
   const device::CudaDevice gpu = gpu_of(found.devices, place.rank);
   const int sharing = ranks_sharing(comm, job, place.node, gpu);
   chosen.index = gpu.index;
-  chosen.capability = gpu.capability;
+  chosen.hardware = gpu_hardware(gpu);
   chosen.host = resources.memory;
   parallel::collectively(comm, [&] {
     const auto free = static_cast<double>(device::cuda_free_bytes(gpu.index));

@@ -4,7 +4,9 @@
 #include <mpi.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/job.hpp"
 #include "device/backend.hpp"
@@ -20,17 +22,22 @@ struct Resources {
 struct ComputeDevice {
   device::Kind kind = device::Kind::cpu;
   device::Precision precision = device::Precision::fp32;
-  std::size_t memory = 0;  // bytes the kernel stage may use there; 0 = not limited
-  std::size_t host = 0;    // the same of the host, for the self-check
-  int index = 0;           // of the GPU among those this rank sees
-  std::string capability;  // of the GPU, as in 9.0
+  std::size_t memory = 0;   // bytes the kernel stage may use there; 0 = not limited
+  std::size_t host = 0;     // the same of the host, for the self-check
+  int index = 0;            // of the GPU among those this rank sees
+  nlohmann::json hardware;  // its part of the kernel's identity
 };
 
-// Collective. The device of `kernel.device`: on `auto` the GPU when there is one. A GPU goes to the
-// rank with the same number within its node; a rank that sees only one takes that. Prints who has
-// what. Throws AgreedError(resources) when there is none or several ranks would share one without
+// Collective. The device of `kernel.device`: on `auto` that of the run's complete kernel.h5, of
+// which nothing is left to compute, else the GPU when there is one. A GPU goes to the rank with the
+// same number within its node; a rank that sees only one takes that. Prints who has what. Throws
+// AgreedError(resources) when there is none or several ranks would share one without
 // `kernel.share_gpu`, AgreedError(usage) for a precision that the device does not have.
 ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& resources);
+
+// Keys of a kernel's identity that follow from the device; kernel.allow_other_hardware sets them
+// free. Chunks and blocks are larger on a GPU.
+extern const std::vector<std::string> hardware_keys;
 
 // Local. Real is double for fp64 and float otherwise.
 template <class Real>

@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "base/sha256.hpp"
-#include "device/cpu/blas_core.hpp"
-#include "device/cuda.hpp"
 #include "jacobian/cost.hpp"
 #include "kernel/operations.hpp"
 #include "parallel/collectives.hpp"
@@ -13,12 +11,6 @@
 namespace ntk::kernel {
 
 using nlohmann::json;
-
-// Chunks and blocks are larger on a GPU.
-const std::vector<std::string> hardware_keys = {
-    "hardware.device",           "hardware.blas",       "hardware.blas_core",
-    "hardware.vectors",          "hardware.capability", "arithmetic.chunk_columns",
-    "arithmetic.structured_rows"};
 
 namespace {
 
@@ -36,26 +28,6 @@ std::string config_sha256(const model::ModelConfig& c, const model::Architecture
                          {"layer_norm_eps", c.layer_norm_eps},
                          {"hidden_act", static_cast<int>(c.hidden_act)}};
   return sha256_text(resolved.dump());
-}
-
-json hardware(const ComputeDevice& device) {
-  if (device.kind == device::Kind::cuda) {
-    return {{"hardware.device", "cuda"},
-            {"hardware.blas", device::cuda_versions()},
-            {"hardware.capability", device.capability}};
-  }
-  return {{"hardware.device", "cpu"},
-          {"hardware.blas", device::cpu::blas_name()},
-          {"hardware.blas_core", device::cpu::blas_core()},
-          {"hardware.vectors",
-#if defined(__AVX512F__)
-           "avx512"
-#elif defined(__AVX2__)
-           "avx2"
-#else
-           "generic"
-#endif
-          }};
 }
 
 }  // namespace
@@ -94,8 +66,9 @@ json kernel_identity(const Job& job, const KernelInputs& inputs, const ComputeDe
       {"kernel.ranges", job.kernel.ranges},
       {"arithmetic.chunk_columns", s.chunk_columns},
       {"arithmetic.structured_rows", s.structured_rows},
+      {"arithmetic.panel_record_bytes", panel_record_bytes(device.kind)},
       {"arithmetic.cost_table", jacobian::cost_table_version}};
-  identity.update(hardware(device));
+  identity.update(device.hardware);
   return identity;
 }
 

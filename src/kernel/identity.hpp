@@ -15,9 +15,6 @@ namespace ntk::kernel {
 // The job's identity; the weights' hash, which is expensive, is given.
 nlohmann::json kernel_identity(const Job& job, const KernelInputs& inputs,
                                const ComputeDevice& device, const std::string& weights_sha256);
-// Those of its keys that kernel.allow_other_hardware sets free.
-extern const std::vector<std::string> hardware_keys;
-
 // Collective. A tile's bits must not depend on who computed it: all ranks must see the same files
 // and have the same arithmetic. (Of the weights the first rank's hash stands for all.) Throws
 // AgreedError(usage).

@@ -189,7 +189,7 @@ KernelInputs read_kernel_inputs(const Job& job, const ComputeDevice& device) {
   }
   const OutputMode outputs = make_output_mode(job.kernel.outputs, model.architecture.outputs);
   const std::size_t real = device.precision == device::Precision::fp64 ? 8 : 4;
-  const auto longest = longest_panel(model.architecture, outputs.copies(), real);
+  const auto longest = longest_panel(model.architecture, outputs.copies(), device.kind, real);
   std::vector<std::vector<std::int64_t>> starts;
   for (const auto& set : sets) {
     starts.push_back(data::panel_starts(set.tokens.offsets, job.kernel.batch_samples,

@@ -99,11 +99,12 @@ std::vector<double> record_widths(const model::Architecture& architecture, doubl
   return widths;
 }
 
-std::int64_t longest_panel(const model::Architecture& architecture, int copies, std::size_t real) {
+std::int64_t longest_panel(const model::Architecture& architecture, int copies, device::Kind kind,
+                           std::size_t real) {
   const auto widths = record_widths(architecture, 1.0);
   const double token = *std::max_element(widths.begin(), widths.end()) * record_copies(copies) *
                        static_cast<double>(real);
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(panel_record_bytes / token));
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(panel_record_bytes(kind) / token));
 }
 
 std::vector<double> Operations::record_widths(const Panel& panel) const {

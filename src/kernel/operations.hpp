@@ -14,8 +14,11 @@ std::vector<double> record_widths(const model::Architecture& architecture, doubl
 
 // Tokens of the longest panel: its largest record, in numbers of `real` bytes, takes no more than
 // panel_record_bytes. So long texts and many outputs make smaller panels, by the job alone.
-inline constexpr double panel_record_bytes = 4.0 * (1 << 30);
-std::int64_t longest_panel(const model::Architecture& architecture, int copies, std::size_t real);
+constexpr double panel_record_bytes(device::Kind kind) {
+  return (kind == device::Kind::cuda ? 8.0 : 4.0) * (1 << 30);
+}
+std::int64_t longest_panel(const model::Architecture& architecture, int copies, device::Kind kind,
+                           std::size_t real);
 
 class Operations {
  public:

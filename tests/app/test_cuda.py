@@ -79,6 +79,12 @@ class Kernels(CudaCase):
         self.assertLess(peak["tight"], limit)
         self.assertGreater(peak["free"], limit, "the job is too small a test")
 
+    def test_complete_kernel_needs_no_device(self):
+        job = self.gpu_job(device="auto", precision="tf32")
+        self.on_gpu_well(job)
+        again = self.run_well("kernel", job, CUDA_VISIBLE_DEVICES="")
+        self.assertIn("complete and of this job, nothing to do", again.text)
+
     def test_kernel_of_another_device_is_another_kernel(self):
         job = self.gpu_job()
         self.on_gpu_well(job)
@@ -101,6 +107,10 @@ class Faults(CudaCase):
                      status="out of resources")
         self.refused(6, "driver supports version 12.4 and this program needs 13.0",
                      orders="driver=12040", status="out of resources")
+
+    def test_too_old_a_device(self):
+        self.refused(6, "compute capability 7.0 and this program needs 8.0",
+                     orders="capability=7", status="out of resources")
 
     def test_auto_takes_the_cpu_and_says_why_a_gpu_is_left(self):
         job = self.gpu_job(device="auto")

@@ -50,6 +50,8 @@ std::string status_name(cusolverStatus_t status) {
 
 void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
+  ensure(status != cudaErrorIllegalAddress && status != cudaErrorMisalignedAddress, "{}: {}", call,
+         cudaGetErrorString(status));
   refuse(call, fmt::format("{} ({})", cudaGetErrorString(status), cudaGetErrorName(status)));
 }
 

@@ -47,6 +47,7 @@ class Owned {
 using Stream = Owned<cudaStream_t, cudaStreamDestroy>;
 using Event = Owned<cudaEvent_t, cudaEventDestroy>;
 using Blas = Owned<cublasHandle_t, cublasDestroy>;
+using Workspace = Owned<void*, cudaFree>;
 using BlasLt = Owned<cublasLtHandle_t, cublasLtDestroy>;
 
 Stream make_stream();

@@ -28,9 +28,12 @@ class DeviceMemory final : public MemorySource {
     if (status != cudaErrorMemoryAllocation) check(status, "cudaMalloc");
     return nullptr;
   }
-  void give_back(void* pointer) noexcept override { cudaFree(pointer); }
+  void give_back(void* pointer) noexcept override {
+    cudaDeviceSynchronize();  // any stream may still use it
+    cudaFree(pointer);
+  }
   std::size_t granularity(std::size_t bytes) const override {
-    return bytes >= (1 << 20) ? std::size_t{1} << 20 : 512;
+    return bytes >= (1 << 20) ? std::size_t{1} << 16 : 512;
   }
   std::string owner() const override { return "on " + describe_device(device_); }
 
@@ -43,12 +46,20 @@ Stream stream_on(int device) {
   return make_stream();
 }
 
-Blas make_blas(cudaStream_t stream) {
+Blas make_blas(cudaStream_t stream, void* workspace) {
   cublasHandle_t handle = nullptr;
   check(cublasCreate(&handle), "cublasCreate");
   Blas blas(handle);
   check(cublasSetStream(blas, stream), "cublasSetStream");
+  // Its size decides which algorithms there are.
+  check(cublasSetWorkspace(blas, workspace, Products::workspace_bytes), "cublasSetWorkspace");
   return blas;
+}
+
+Workspace make_workspace() {
+  void* workspace = nullptr;
+  check(cudaMalloc(&workspace, Products::workspace_bytes), "cudaMalloc of a workspace");
+  return Workspace(workspace);
 }
 
 cublasStatus_t gemm_of(cublasHandle_t blas, cublasOperation_t a_op, int m, int n, int k,
@@ -74,14 +85,11 @@ CudaBackend<Real>::CudaBackend(int device, Precision precision, std::size_t limi
       stream_(stream_on(device)),
       pool_(std::make_unique<DeviceMemory>(device), limit_bytes),
       staging_(stream_),
-      blas_(make_blas(stream_)),
+      workspace_(make_workspace()),
+      blas_(make_blas(stream_, workspace_)),
       products_(precision) {
   constexpr int lanes = 4;
-  for (int i = 0; i < lanes; ++i) {
-    void* workspace = nullptr;
-    check(cudaMalloc(&workspace, Products::workspace_bytes), "cudaMalloc of a workspace");
-    lanes_.push_back({make_stream(), Owned<void*, cudaFree>(workspace)});
-  }
+  for (int i = 0; i < lanes; ++i) lanes_.push_back({make_stream(), make_workspace()});
 }
 
 template <class Real>
@@ -133,9 +141,9 @@ GemmTiming CudaBackend<Real>::time_gemm() {
            3 * order * order / 2 * static_cast<std::int64_t>(sizeof(Real));
   };
   std::int64_t order = 8192;
-  while (limit_ > 0 && order > 64 && 2 * bytes(order) > static_cast<std::int64_t>(limit_)) {
-    order /= 2;
-  }
+  const std::int64_t left =
+      static_cast<std::int64_t>(limit_) - static_cast<std::int64_t>(pool_.used_bytes());
+  while (limit_ > 0 && order > 64 && 2 * bytes(order) > left) order /= 2;
   const std::int64_t columns = order / 2, block = std::min<std::int64_t>(1 << 20, order * columns);
   // Random numbers: a product of zeros draws less power, and devices then run faster.
   std::mt19937 bits(1);
@@ -157,14 +165,20 @@ GemmTiming CudaBackend<Real>::time_gemm() {
   const ProductShape shape{order, order, columns, columns * runs, columns * runs, false};
   const auto* leading = a.data() + (f.terms - 1) * columns * (f.operand_bytes / runs);
   synchronize();
-  const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < f.products; ++i) {
-    products_.batched(lanes_[0].stream, lanes_[0].workspace, shape, 1, leading, leading, 0,
-                      c.data(), 0);
-  }
-  check(cudaStreamSynchronize(lanes_[0].stream), "waiting for the device");
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return {2.0 * static_cast<double>(order * order * columns), seconds.count()};
+  const auto multiply = [&](int times) {
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < times * f.products; ++i) {
+      products_.batched(lanes_[0].stream, lanes_[0].workspace, shape, 1, leading, leading, 0,
+                        c.data(), 0);
+    }
+    check(cudaStreamSynchronize(lanes_[0].stream), "waiting for the device");
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    return seconds.count();
+  };
+  // Long enough for the clock rate that the device can hold.
+  constexpr double wanted = 0.05;
+  const int times = static_cast<int>(std::clamp(wanted / multiply(1), 1.0, 50.0));
+  return {2.0 * times * static_cast<double>(order * order * columns), multiply(times)};
 }
 
 // Rows of products, the longest first: lanes that take them in turn end together.

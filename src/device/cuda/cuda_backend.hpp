@@ -99,7 +99,7 @@ class CudaBackend final : public Backend<Real> {
   // Such a row is too small to fill a GPU: several are under way at a time, each on one of these.
   struct Lane {
     Stream stream;
-    Owned<void*, cudaFree> workspace;
+    Workspace workspace;
   };
   std::vector<Batch> batches_of(std::span<const Product> products) const;
   void multiply_chunks(const Lane& lane, const Operands& operands, const Batch& batch,
@@ -114,6 +114,7 @@ class CudaBackend final : public Backend<Real> {
   Stream stream_;
   MemoryPool pool_;
   Staging staging_;
+  Workspace workspace_;
   Blas blas_;
   Products products_;
   std::vector<Lane> lanes_;

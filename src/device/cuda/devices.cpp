@@ -1,12 +1,16 @@
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 
+#include <cstdlib>
+
 #include "base/error.hpp"
 #include "device/cuda.hpp"
 #include "device/cuda/check.hpp"
 
 namespace ntk::device {
 namespace {
+
+constexpr int least_major = 8;  // compute capability: bf16 and tf32, and what is compiled for
 
 std::string version_text(int number) {  // 13000 -> 13.0
   return fmt::format("{}.{}", number / 1000, number % 1000 / 10);
@@ -47,6 +51,12 @@ CudaDevices cuda_devices() {
     cudaGetLastError();
     return {{}, why_none(status)};
   }
+  // Read by NVIDIA's libraries at their first call. They change what a named precision is, or which
+  // algorithm a shape gets, and so a kernel's bits behind its identity's back.
+  for (const char* name : {"NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG",
+                           "CUBLAS_EMULATE_SINGLE_PRECISION", "CUBLAS_EMULATE_DOUBLE_PRECISION"}) {
+    unsetenv(name);
+  }
   CudaDevices found;
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp p{};
@@ -55,8 +65,14 @@ CudaDevices cuda_devices() {
       found.problem = why_none(answer);
       continue;
     }
-    found.devices.push_back({i, p.name, uuid_text(p.uuid.bytes),
-                             fmt::format("{}.{}", p.major, p.minor), p.totalGlobalMem});
+    const auto capability = fmt::format("{}.{}", p.major, p.minor);
+    if (p.major < least_major) {
+      found.problem = fmt::format("{} has compute capability {} and this program needs {}.0",
+                                  p.name, capability, least_major);
+      continue;
+    }
+    found.devices.push_back(
+        {i, p.name, uuid_text(p.uuid.bytes), capability, p.multiProcessorCount, p.totalGlobalMem});
   }
   return found;
 }

@@ -1,6 +1,7 @@
 #include "device/cuda/product.hpp"
 
 #include <array>
+#include <utility>
 
 #include "base/error.hpp"
 
@@ -68,11 +69,20 @@ void set_batch(cublasLtMatrixLayout_t layout, std::int32_t count, std::int64_t s
 
 }  // namespace
 
+namespace {
+struct Batch {
+  std::int32_t count = 0;
+  std::int64_t stride_b = 0, stride_c = 0;
+  bool operator==(const Batch&) const = default;
+};
+}  // namespace
+
 // cuBLAS is column-major: what is row-major here is its transpose there, C' = B A'.
 struct Products::Plan {
   Descriptor operation;
   Layout a, b, c;
   cublasLtMatmulAlgo_t algorithm{};
+  Batch set{};  // what the layouts say
 
   Plan(cublasLtHandle_t lt, Precision precision, const ProductShape& s) {
     const Types types = types_of(precision);
@@ -92,6 +102,19 @@ struct Products::Plan {
     set_batch(a, typical, 0);
     set_batch(c, typical, s.m * s.n);
     choose(lt, s);
+  }
+
+  // Whether the algorithm can do a batch of another size.
+  bool serves(cublasLtHandle_t lt, const cublasLtMatmulAlgo_t& candidate, std::int32_t batch) {
+    for (const auto& layout : {&a, &b, &c}) {
+      check(cublasLtMatrixLayoutSetAttribute(*layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch,
+                                             sizeof batch),
+            "cublasLtMatrixLayoutSetAttribute");
+    }
+    cublasLtMatmulHeuristicResult_t result{};
+    return cublasLtMatmulAlgoCheck(lt, operation, b, a, c, c, &candidate, &result) ==
+               CUBLAS_STATUS_SUCCESS &&
+           result.workspaceSize <= workspace_bytes;
   }
 
   void choose(cublasLtHandle_t lt, const ProductShape& s) {
@@ -115,9 +138,10 @@ struct Products::Plan {
     }
     std::array<cublasLtMatmulHeuristicResult_t, 16> found{};
     int count = 0;
-    check(cublasLtMatmulAlgoGetHeuristic(lt, operation, b, a, c, c, preference,
-                                         static_cast<int>(found.size()), found.data(), &count),
-          "cublasLtMatmulAlgoGetHeuristic");
+    const auto status =
+        cublasLtMatmulAlgoGetHeuristic(lt, operation, b, a, c, c, preference,
+                                       static_cast<int>(found.size()), found.data(), &count);
+    if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status, "cublasLtMatmulAlgoGetHeuristic");
     for (int i = 0; i < count; ++i) {
       const auto& result = found[static_cast<std::size_t>(i)];
       std::int32_t parts = 0;
@@ -126,7 +150,7 @@ struct Products::Plan {
           cublasLtMatmulAlgoConfigGetAttribute(&result.algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM,
                                                &parts, sizeof parts,
                                                &written) != CUBLAS_STATUS_SUCCESS ||
-          parts > 1) {
+          parts > 1 || !serves(lt, result.algo, 1) || !serves(lt, result.algo, most_batch)) {
         continue;
       }
       algorithm = result.algo;
@@ -159,9 +183,11 @@ void Products::batched(cudaStream_t stream, void* workspace, const ProductShape&
   ProductShape shape = unaligned;
   shape.alignment = common_alignment(a, b);
   Plan& p = plan(shape);
-  set_batch(p.a, batch, 0);
-  set_batch(p.b, batch, stride_b);
-  set_batch(p.c, batch, stride_c);
+  if (std::exchange(p.set, Batch{batch, stride_b, stride_c}) != Batch{batch, stride_b, stride_c}) {
+    set_batch(p.a, batch, 0);
+    set_batch(p.b, batch, stride_b);
+    set_batch(p.c, batch, stride_c);
+  }
   const Scalars scalars = scalars_of(types_of(precision_).result);
   check(cublasLtMatmul(lt_, p.operation, scalars.one, b, p.b, a, p.a,
                        shape.accumulate ? scalars.one : scalars.zero, c, p.c, c, p.c, &p.algorithm,

@@ -31,7 +31,10 @@ class Products {
   // Bytes of scratch that a call of `batched` may use: calls on different streams need their own.
   static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;
 
-  // `batch` products: B and C lie `stride_b` and `stride_c` numbers apart, A is the same.
+  static constexpr std::int32_t most_batch = 256;
+
+  // `batch` products, at most most_batch: B and C lie `stride_b` and `stride_c` numbers apart, A is
+  // the same.
   void batched(cudaStream_t stream, void* workspace, const ProductShape& shape, int batch,
                const void* a, const void* b, std::int64_t stride_b, void* c, std::int64_t stride_c);
   // One product with an algorithm of cuBLAS's choice, which follows from the shape alone.

@@ -10,7 +10,7 @@ namespace ntk::device::cuda {
 
 // Tiles that are summed in one launch.
 struct TileBatch {
-  static constexpr int most = 64;
+  static constexpr int most = 256;
   double* data[most];
   int count;
   std::int64_t m, n, ld;

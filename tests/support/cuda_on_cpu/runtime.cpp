@@ -2,6 +2,7 @@
 //   devices=N       devices there are (default 1); 0 = none visible
 //   driver=13000    version of the driver; 0 = none installed
 //   gib=X           memory of a device
+//   capability=N    major number of the compute capability
 //   lost=N          from the N-th copy to the host on, every call fails: the device is lost
 #include <cuda_runtime_api.h>
 
@@ -64,7 +65,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
   *p = {};
   std::snprintf(p->name, sizeof p->name, "device on the CPU");
   for (int i = 0; i < 16; ++i) p->uuid.bytes[i] = static_cast<char>(16 * device + i);
-  p->major = 9;
+  p->major = static_cast<int>(ordered("capability", 9));
   p->totalGlobalMem = static_cast<std::size_t>(gib() * (1 << 30));
   return cudaSuccess;
 }
