@@ -89,6 +89,13 @@ class BackendTest : public testing::Test {
   std::unique_ptr<device::Backend<typename B::Real>> device_;
 };
 
+// Whether the backend works on a GPU, not on what stands in for one (support/cuda_on_cpu).
+template <class B>
+bool on_real_device() {
+  return std::string(B::name) == "cuda" &&
+         device::cuda_devices().devices.front().name != "device on the CPU";
+}
+
 // On a device and back.
 template <class T, class Real>
 device::Array<T, Real> to_device(device::Backend<Real>& backend, const std::vector<T>& host) {
