@@ -16,6 +16,7 @@ inline constexpr int warp_size = 32;
 // A team (kernels/team.hpp) of the 32 threads of a warp. Sums are butterflies: every thread gets
 // the same bits.
 struct Warp {
+  static constexpr int lanes = 1;
   __device__ static int rank() { return static_cast<int>(threadIdx.x % warp_size); }
   __device__ static constexpr int size() { return warp_size; }
   __device__ static void barrier() { __syncwarp(); }

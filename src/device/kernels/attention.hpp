@@ -32,6 +32,13 @@ struct AttentionScratch {
 
 namespace attention_detail {
 
+// How many of the numbers first, first + step, ... below `end` a thread takes at a time.
+template <class Team>
+NTK_HD int accumulators(std::int64_t first, std::int64_t step, std::int64_t end) {
+  const std::int64_t left = (end - first + step - 1) / step;
+  return left < Team::lanes ? static_cast<int>(left) : Team::lanes;
+}
+
 // to[e * keys + j] = rows_j[e]: neighbouring keys side by side, for score_row.
 template <class Team, class Real>
 NTK_HD void transpose(Team team, const Head<Real>& a, const Real* rows, Real* to) {
@@ -45,13 +52,18 @@ NTK_HD void transpose(Team team, const Head<Real>& a, const Real* rows, Real* to
 template <class Team, class Real>
 NTK_HD void score_row(Team team, const Head<Real>& a, Real scale, const Real* row, const Real* bt,
                       bool accumulate, double* s) {
-  for (std::int64_t j = team.rank(); j < a.keys && !accumulate; j += team.size()) s[j] = 0;
-  for (std::int64_t e = 0; e < a.h; ++e) {
-    const double factor = static_cast<double>(row[e]) * static_cast<double>(scale);
-    const Real* b = bt + e * a.keys;
-    NTK_SIMD
-    for (std::int64_t j = team.rank(); j < a.keys; j += team.size())
-      s[j] += factor * static_cast<double>(b[j]);
+  const std::int64_t step = team.size();
+  for (std::int64_t first = team.rank(); first < a.keys; first += Team::lanes * step) {
+    double sum[Team::lanes];
+    const int n = accumulators<Team>(first, step, a.keys);
+    for (int l = 0; l < n; ++l) sum[l] = accumulate ? s[first + l * step] : 0;
+    for (std::int64_t e = 0; e < a.h; ++e) {
+      const double factor = static_cast<double>(row[e]) * static_cast<double>(scale);
+      const Real* b = bt + e * a.keys + first;
+      NTK_SIMD
+      for (int l = 0; l < n; ++l) sum[l] += factor * static_cast<double>(b[l * step]);
+    }
+    for (int l = 0; l < n; ++l) s[first + l * step] = sum[l];
   }
 }
 
@@ -75,11 +87,18 @@ NTK_HD void softmax_row(Team team, std::int64_t n, double* s) {
 // y += sum_j w[j] v_j. Every thread reads all of w: a barrier stands before.
 template <class Team, class Real>
 NTK_HD void combine_rows(Team team, const Head<Real>& a, const double* w, const Real* v, Real* y) {
-  for (std::int64_t j = 0; j < a.keys; ++j) {
-    const Real* row = v + j * a.width;
-    const Real weight = static_cast<Real>(w[j]);
-    NTK_SIMD
-    for (std::int64_t e = team.rank(); e < a.h; e += team.size()) y[e] += weight * row[e];
+  const std::int64_t step = team.size();
+  for (std::int64_t first = team.rank(); first < a.h; first += Team::lanes * step) {
+    Real sum[Team::lanes];
+    const int n = accumulators<Team>(first, step, a.h);
+    for (int l = 0; l < n; ++l) sum[l] = y[first + l * step];
+    for (std::int64_t j = 0; j < a.keys; ++j) {
+      const Real* row = v + j * a.width + first;
+      const Real weight = static_cast<Real>(w[j]);
+      NTK_SIMD
+      for (int l = 0; l < n; ++l) sum[l] += weight * row[l * step];
+    }
+    for (int l = 0; l < n; ++l) y[first + l * step] = sum[l];
   }
 }
 

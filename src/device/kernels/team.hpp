@@ -1,6 +1,7 @@
 // The small kernels are written once, for a team of threads: one thread on the CPU, a warp on a
 // GPU. A team has rank(), size(), sum(x) and max(x) over its threads, and barrier(), after which
-// what one thread of it wrote is there for the others.
+// what one thread of it wrote is there for the others. Long sums are kept in `lanes` accumulators
+// of a thread at a time: vector registers on the CPU, one register on a GPU.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -20,6 +21,7 @@ namespace ntk::device::kernels {
 struct SingleThread {
   NTK_HD static constexpr int rank() { return 0; }
   NTK_HD static constexpr int size() { return 1; }
+  static constexpr int lanes = 64;
   NTK_HD static constexpr void barrier() {}
   template <class T>
   NTK_HD static constexpr T sum(T x) {

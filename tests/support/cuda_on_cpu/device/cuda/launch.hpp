@@ -54,6 +54,7 @@ class FakeWarp {
 FakeWarp& fake_warp();
 
 struct Warp {
+  static constexpr int lanes = 1;
   int thread = 0;
   int rank() const { return thread; }
   static constexpr int size() { return warp_size; }
