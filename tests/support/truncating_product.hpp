@@ -76,13 +76,16 @@ inline Sums add_group(int extra_bits, const float* a, const float* b, Sums sum) 
   const SumBits e = max(largest >> fraction, SumBits{} + (below + 1));
   const Sums scale = from_bits((2 * bias + below - e) << fraction);
   const Sums unit = from_bits((e - below) << fraction);
-  SumBits total = __builtin_convertvector(sum * scale, SumBits);  // cuts towards zero
-  for (int t = 0; t < group; ++t) total += __builtin_convertvector(products[t] * scale, SumBits);
+  const SumBits finite = (largest >> fraction) != infinite;                // others would overflow
+  SumBits total = __builtin_convertvector(sum * scale, SumBits) & finite;  // cuts towards zero
+  for (int t = 0; t < group; ++t) {
+    total += __builtin_convertvector(products[t] * scale, SumBits) & finite;
+  }
   const SumBits negative = total < 0;
   const Sums size = cut_to_float(negative ? -total : total) * unit;
   const SumBits result = bits_of(size) | (negative & ~sign_off);
   const SumBits not_a_number = SumBits{} + 0x7fc00000;
-  return from_bits((largest >> fraction) == infinite ? not_a_number : result);
+  return from_bits(finite ? result : not_a_number);
 }
 
 // Sums of k products of a[t] and b[t * sum_lanes ...], from zero. Not finite products make a sum
