@@ -36,6 +36,12 @@ std::size_t cuda_free_bytes(int device);
 // Versions of the CUDA runtime and of cuBLAS, whose choice of kernels decides bits.
 std::string cuda_versions();
 
+// Products of gradients before they are added to tiles: so many rows of them are under way at a
+// time, each in so many bytes, or one product if that is larger. All should stay in the device's
+// cache, since products of terms are added to them one after the other.
+inline constexpr int cuda_lanes = 4;
+inline constexpr std::int64_t cuda_lane_bytes = std::int64_t{8} << 20;
+
 // cuBLAS and kernels of our own on one device. `limit_bytes` bounds what is allocated there, 0 =
 // what there is. fp64 goes with Real = double, every other precision with float. Throws
 // Error(resources) naming call, device and host for whatever the device refuses, then and later.

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "device/cuda.hpp"
 
 namespace ntk::kernel {
 
@@ -39,9 +40,9 @@ double MemoryPlan::workspace(const KernelInputs& inputs) const {
   const auto real = static_cast<double>(real_);
   const auto tile_rows = static_cast<double>(inputs.settings.tile_rows(samples));
   const double tile = tile_rows * tile_rows * real;
-  constexpr double lanes = 4, most_products = 8 << 20;  // of the CUDA backend
   const double all_tiles = tile * static_cast<double>(inputs.panels.all().size());
-  const double products = lanes * std::max(tile, std::min(most_products, all_tiles));
+  const double lane = std::min(static_cast<double>(device::cuda_lane_bytes), all_tiles);
+  const double products = device::cuda_lanes * std::max(tile, lane);
   const auto rows = static_cast<double>(std::min(longest, tokens));
   const double scores = rows * rows * (2 * real + 8);
   const double factors = 2.0 * rows * static_cast<double>(width) * static_cast<double>(operand_);

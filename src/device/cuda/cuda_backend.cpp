@@ -88,8 +88,7 @@ CudaBackend<Real>::CudaBackend(int device, Precision precision, std::size_t limi
       workspace_(make_workspace()),
       blas_(make_blas(stream_, workspace_)),
       products_(precision) {
-  constexpr int lanes = 4;
-  for (int i = 0; i < lanes; ++i) lanes_.push_back({make_stream(), make_workspace()});
+  for (int i = 0; i < cuda_lanes; ++i) lanes_.push_back({make_stream(), make_workspace()});
 }
 
 template <class Real>
@@ -184,9 +183,7 @@ GemmTiming CudaBackend<Real>::time_gemm() {
 // Rows of products, the longest first: lanes that take them in turn end together.
 template <class Real>
 auto CudaBackend<Real>::batches_of(std::span<const Product> products) const -> std::vector<Batch> {
-  // Bytes of one lane: those of all should stay in the device's cache, since products of terms are
-  // added to them one after the other.
-  constexpr std::int64_t most_scratch = std::int64_t{8} << 20;
+  static_assert(TileBatch::most <= Products::most_batch);
   std::vector<Batch> batches;
   for (const Product& p : products) {
     const auto follows = [&](const Batch& batch) {
@@ -194,7 +191,7 @@ auto CudaBackend<Real>::batches_of(std::span<const Product> products) const -> s
       const std::int64_t bytes = p.m * p.n * static_cast<std::int64_t>(sizeof(Real));
       return p.p == first.p && p.p_row == first.p_row && p.m == first.m && p.n == first.n &&
              p.q == first.q + batch.count && p.q_row == first.q_row && p.ld == first.ld &&
-             batch.count < TileBatch::most && (batch.count + 1) * bytes <= most_scratch;
+             batch.count < TileBatch::most && (batch.count + 1) * bytes <= cuda_lane_bytes;
     };
     if (!batches.empty() && follows(batches.back())) {
       ++batches.back().count;

@@ -55,7 +55,7 @@ for plugin in "$(of_mpi pkglibdir)"/*.so; do
   take ${paths[@]+"${paths[@]}"}
 done
 cp -L "$(of_mpi pkgdatadir)"/*.txt "$folder/mpi/share"
-strip --strip-unneeded "$folder"/lib/* "$folder"/mpi/plugins/* 2>/dev/null || true
+strip --strip-unneeded "$folder"/lib/* "$folder"/mpi/plugins/*
 
 mkdir -p "$(dirname "$file")"
 tar -C "${folder%/*}" --owner 0 --group 0 -c "${folder##*/}" | xz -T0 -7 >"$file"
