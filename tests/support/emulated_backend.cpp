@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "device/cpu/form_sample.hpp"
+#include "device/cpu/structured_blocks.hpp"
 #include "device/kernels/operand.hpp"
-#include "device/kernels/structured.hpp"
 
 namespace ntk::test {
 namespace {
@@ -197,34 +197,8 @@ void EmulatedBackend::contract_structured(std::span<const StructuredBlock> block
       multiply_rows<group>(device::facts(precision_), core_.extra_bits, m, n, width,
                            Rows<Format>{a.data(), ld}, Rows<Format>{b.data(), ld}, c);
     };
-    parallel_for(threads(), static_cast<std::int64_t>(blocks.size()), [&](std::int64_t at) {
-      const auto& b = blocks[size(at)];
-      const std::int64_t *po = b.p.samples.offsets, *qo = b.q.samples.offsets;
-      const std::int64_t p0 = po[0], q0 = qo[0];
-      const std::int64_t m = b.p.samples.rows(), n = b.q.samples.rows();
-      std::vector<float> aa(size(m * n)), gg(size(m * n));
-      std::vector<double> w(size(n));
-      multiply(m, n, inputs, b.p.activations + p0 * inputs, b.q.activations + q0 * inputs,
-               aa.data());
-      for (int c = 0; c < copies; ++c) {
-        for (int d = class_diagonal ? c : 0; d < (class_diagonal ? c + 1 : copies); ++d) {
-          multiply(m, n, outputs, b.p.cotangents + (c * b.p.rows + p0) * outputs,
-                   b.q.cotangents + (d * b.q.rows + q0) * outputs, gg.data());
-          const std::int64_t row0 = (class_diagonal ? 0 : c * p_stride) + b.i0;
-          const std::int64_t column0 = (class_diagonal ? 0 : d * q_stride) + b.j0;
-          for (std::int64_t i = 0; i < b.p.samples.samples; ++i) {
-            std::fill(w.begin(), w.end(), 0.0);
-            kernels::multiply_sum_columns(po[i + 1] - po[i], n, n, aa.data() + (po[i] - p0) * n,
-                                          gg.data() + (po[i] - p0) * n, w.data());
-            for (std::int64_t j = 0; j < b.q.samples.samples; ++j) {
-              const double sum = kernels::sum_columns(w.data(), qo[j] - q0, qo[j + 1] - q0);
-              b.tile[(row0 + i) * b.ld + column0 + j] += sum;
-              if (b.mirror) b.tile[(column0 + j) * b.ld + row0 + i] += sum;
-            }
-          }
-        }
-      }
-    });
+    device::cpu::contract_blocks<float>(threads(), blocks, copies, inputs, outputs, p_stride,
+                                        q_stride, class_diagonal, multiply);
   });
 }
 
