@@ -5,10 +5,11 @@
 
 #include "app/inspect.hpp"
 #include "app/startup.hpp"
-#include "app/summary.hpp"
+#include "app/status.hpp"
 #include "app/verbs.hpp"
 #include "app/version.hpp"
 #include "base/log.hpp"
+#include "base/stop.hpp"
 #include "device/cpu/blas_core.hpp"
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
@@ -16,11 +17,7 @@
 namespace {
 
 using namespace ntk;
-
-int say_status(ExitCode code) {
-  log::plain("STATUS: {}", app::status_word(code));
-  return static_cast<int>(code);
-}
+using app::say_status;
 
 // Verbs that need no MPI. Returns false when the command line names none of them.
 bool run_local(const CLI::App& job, bool defaults, const CLI::App& version, const CLI::App& inspect,
@@ -52,16 +49,18 @@ int run_parallel(int argc, char** argv, const app::Command& command, const std::
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   log::start(rank, ranks);
+  const stop::ScopedSignals signals(rank == 0);
   if (!slow.empty()) log::warn("{}", slow);
   ExitCode code = ExitCode::internal;
   std::string text;
   try {
     app::check_launch(tasks, ranks);
     app::run_stage(MPI_COMM_WORLD, command, mpi.level_name());
-    return say_status(ExitCode::complete);
+    if (rank == 0) say_status(ExitCode::complete);
+    return 0;
   } catch (const parallel::AgreedError& error) {  // every rank is here: wind down in order
-    log::error("{}", error.what());
-    return say_status(error.code());
+    if (rank == 0) app::say_end(error.code(), error.what(), false);
+    return static_cast<int>(error.code());
   } catch (const Error& error) {
     code = error.code();
     text = error.what();
@@ -71,13 +70,10 @@ int run_parallel(int argc, char** argv, const app::Command& command, const std::
   } catch (const std::exception& error) {
     text = error.what();
   }
-  log::rank_error("{}", text);
-  if (ranks > 1) {  // the others may wait for this rank: all go down
-    std::fprintf(stdout, "STATUS: %s\n", app::status_word(code));
-    std::fflush(stdout);
-    MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
-  }
-  return say_status(code);
+  app::say_end(code, text, true);
+  // The others may wait for this rank: all go down.
+  if (ranks > 1) MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  return static_cast<int>(code);
 }
 
 }  // namespace

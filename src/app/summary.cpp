@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "app/status.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "store/disk.hpp"
@@ -28,30 +29,6 @@ bool holds_kernel(const std::string& directory) {
 }
 
 }  // namespace
-
-const char* status_word(ExitCode code) {
-  switch (code) {
-    case ExitCode::complete:
-      return "complete";
-    case ExitCode::usage:
-      return "usage error";
-    case ExitCode::input:
-      return "bad input";
-    case ExitCode::numerical:
-      return "numerical failure";
-    case ExitCode::io:
-      return "input/output failure";
-    case ExitCode::resources:
-      return "out of resources";
-    case ExitCode::internal:
-      return "internal error";
-    case ExitCode::stopped:
-      return "stopped, resume with the same command";
-    case ExitCode::interrupted:
-      return "interrupted";
-  }
-  return "internal error";
-}
 
 json merge_summaries(const json& earlier, json summary) {
   const json empty = json::object();
@@ -80,10 +57,13 @@ bool same_kernel(const std::string& job, const std::string& other) {
     table.erase("spectrum");
     table.erase("theory");
     if (toml::table* run = table["run"].as_table()) {
-      for (const char* key : {"directory", "threads", "max_hours"}) run->erase(key);
+      for (const char* key : {"directory", "threads", "max_hours", "watchdog_minutes"}) {
+        run->erase(key);
+      }
     }
     if (toml::table* kernel = table["kernel"].as_table()) {
-      for (const char* key : {"device", "memory_gib", "mirror", "allow_other_hardware"}) {
+      for (const char* key : {"device", "memory_gib", "task_seconds", "mirror", "share_gpu",
+                              "allow_other_hardware"}) {
         kernel->erase(key);
       }
     }
@@ -97,12 +77,13 @@ bool same_kernel(const std::string& job, const std::string& other) {
 }
 
 void write_summary(const std::string& directory, json summary, ExitCode code,
-                   const std::string& message) {
+                   const std::string& message, int rank) {
   const std::string path = directory + "/summary.json";
   std::error_code failed;
   if (!std::filesystem::is_directory(directory, failed)) return;  // the run never got one
   const json earlier = read_summary(path);
-  if (code != ExitCode::complete && holds_kernel(directory) && earlier.contains("job") &&
+  const bool ours = summary.contains("kernel");  // the stage opened the file
+  if (code != ExitCode::complete && !ours && holds_kernel(directory) && earlier.contains("job") &&
       earlier["job"].is_string() &&
       !same_kernel(earlier["job"].get<std::string>(), summary.at("job").get<std::string>())) {
     log::info("{} is left as it is: it belongs to the kernel of another job", path);
@@ -111,10 +92,10 @@ void write_summary(const std::string& directory, json summary, ExitCode code,
   summary = merge_summaries(earlier, std::move(summary));
   summary["status"] = status_word(code);
   summary["exit_code"] = static_cast<int>(code);
-  if (!message.empty()) summary["error"] = message;
+  if (!message.empty()) summary[code == ExitCode::stopped ? "message" : "error"] = message;
   summary["ended"] = time_stamp();
   try {
-    store::replace_file(path, summary.dump(2) + "\n");
+    store::replace_file(path, summary.dump(2) + "\n", rank);
   } catch (const Error& error) {
     log::warn("{}", error.what());
   }

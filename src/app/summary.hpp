@@ -18,12 +18,10 @@ nlohmann::json merge_summaries(const nlohmann::json& earlier, nlohmann::json sum
 bool same_kernel(const std::string& job, const std::string& other);
 
 // Adds status and end to `summary`, merges the earlier one, and writes DIRECTORY/summary.json under
-// a temporary name first. Leaves it alone when the command failed and it is that of another job
-// whose kernel lies there. Never throws: a summary that cannot be written is a warning.
+// a temporary name of this rank first. Leaves it alone when the command failed before it came to
+// its kernel and it is that of another job whose kernel lies there. Never throws: a summary that
+// cannot be written is a warning.
 void write_summary(const std::string& directory, nlohmann::json summary, ExitCode code,
-                   const std::string& message);
-
-// The word of the STATUS line for an exit code.
-const char* status_word(ExitCode code);
+                   const std::string& message, int rank);
 
 }  // namespace ntk::app

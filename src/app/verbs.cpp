@@ -1,28 +1,50 @@
 #include "app/verbs.hpp"
 
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "app/deadline.hpp"
 #include "app/kept_job.hpp"
+#include "app/record.hpp"
 #include "app/startup.hpp"
-#include "app/summary.hpp"
+#include "app/status.hpp"
 #include "app/theory_stage.hpp"
+#include "base/heartbeat.hpp"
 #include "base/log.hpp"
+#include "base/stop.hpp"
 #include "base/stopwatch.hpp"
 #include "base/text.hpp"
 #include "device/cpu/blas_core.hpp"
 #include "kernel/kernel_stage.hpp"
 #include "parallel/collectives.hpp"
+#include "parallel/watcher.hpp"
 #include "spectrum/gpu.hpp"
 #include "spectrum/stage.hpp"
 #include "store/disk.hpp"
+#include "store/kernel_file.hpp"
+#include "store/run_lock.hpp"
 
 namespace ntk::app {
 namespace {
 
 using nlohmann::json;
 
+// Phases of solvers, which show no progress, end in a watchdog's error only after this time at
+// least, or ten times what they would take at a rate that any machine has.
+constexpr double solver_seconds = 1800;
+constexpr double slow_rate = 2e9;  // operations a second and rank
+
+double longest_solve(std::int64_t order, bool vectors, int ranks) {
+  const auto n = static_cast<double>(order);
+  const double operations = n * n * n * (vectors ? 9.0 : 4.0 / 3.0);
+  return std::max(solver_seconds, 10 * operations / (slow_rate * ranks));
+}
+
 class Runner {
  public:
-  Runner(MPI_Comm comm, const Job& job, const kernel::Resources& resources, json& summary)
-      : comm_(comm), job_(job), resources_(resources), summary_(summary) {
+  Runner(MPI_Comm comm, const Job& job, const kernel::Resources& resources, Record& record)
+      : comm_(comm), job_(job), resources_(resources), record_(record) {
     MPI_Comm_rank(comm, &rank_);
     MPI_Comm_size(comm, &ranks_);
   }
@@ -31,15 +53,24 @@ class Runner {
     device::cpu::set_blas_threads(1);  // thread counts change bits
     json provenance = versions();
     provenance["job"] = to_toml(job_);
-    stage(Stage::kernel, "kernel",
-          [&] { return kernel::run_kernel(comm_, job_, resources_, provenance); });
+    stage(Stage::kernel, "kernel", [&] {
+      return kernel::run_kernel(comm_, job_, resources_, provenance, lock_,
+                                [&](const json& told) { record_.add_unfinished("kernel", told); });
+    });
   }
   void spectrum(bool projections) {
+    std::int64_t order = 0;
     parallel::collectively(comm_, [&] {
-      if (rank_ == 0) require_kernel(path("kernel.h5"));
+      if (rank_ != 0) return;
+      require_kernel(path("kernel.h5"));
+      lock_.take(job_.run.directory);
+      order = store::KernelReader(path("kernel.h5")).order();
     });
     device::cpu::set_blas_threads(resources_.threads);
+    parallel::broadcast(comm_, &order, sizeof order);
+    const bool vectors = projections || job_.spectrum.vectors != 0;
     stage(Stage::spectrum, "spectrum", [&] {
+      heartbeat::expect("spectrum", longest_solve(order, vectors, ranks_));
       return spectrum::run_spectrum(comm_, job_.spectrum, projections, path("kernel.h5"),
                                     path("spectrum.h5"));
     });
@@ -47,6 +78,7 @@ class Runner {
   void theory() {
     spectrum(true);  // reuses a spectrum that has projections
     stage(Stage::theory, "theory", [&] {
+      heartbeat::expect("theory", solver_seconds);
       json result = json::object();
       parallel::collectively(comm_, [&] {
         if (rank_ == 0) result = run_theory(job_);
@@ -65,26 +97,30 @@ class Runner {
             begun ? "the kernel is begun, but not complete" : "spectrum and theory start from it");
   }
 
+  // Between stages nothing is lost.
+  void stop_where_asked(const char* next) const {
+    const int asked = parallel::all_max(comm_, static_cast<int>(stop::requested()));
+    if (asked == 0) return;
+    stop::request(static_cast<stop::Reason>(asked));
+    throw parallel::AgreedError(
+        ExitCode::stopped,
+        fmt::format("stopped ({}) before: {}", stop::words(stop::requested()), next));
+  }
+
   template <class Work>
   void stage(Stage which, const char* name, Work work) {
+    stop_where_asked(name);
     double seconds = 0;
     json result;
     {
       Stopwatch watch(seconds);
       result = work();
     }
-    if (result.contains("timings") && result["timings"].contains(name)) {
-      // The stage's own clock, without set-up, is the one that counts; both are given.
-      summary_["timings"][name] = result["timings"][name];
-    } else {
-      summary_["timings"][name] = seconds;
-    }
-    summary_["timings"][std::string(name) + "_with_setup"] = seconds;
     if (!result.value("reused", false)) {
       result["made"] = {
           {"ended", time_stamp()}, {"ranks", ranks_}, {"threads", resources_.threads}};
     }
-    summary_[name] = std::move(result);
+    record_.add_stage(name, std::move(result), seconds);
     // Only now: before, the directory might have held another job's kernel.
     if (rank_ == 0) keep_job(job_, which);
   }
@@ -92,9 +128,34 @@ class Runner {
   MPI_Comm comm_;
   const Job& job_;
   const kernel::Resources& resources_;
-  json& summary_;
+  Record& record_;
+  store::RunLock lock_;
   int rank_ = 0, ranks_ = 1;
 };
+
+void run_all(MPI_Comm comm, Stage which, const Job& job, Runner& run, int ranks) {
+  switch (which) {
+    case Stage::kernel:
+      return run.kernel();
+    case Stage::spectrum:
+      return run.spectrum(false);
+    case Stage::theory:
+      return run.theory();
+    case Stage::run:
+      break;
+  }
+  if (job.has_spectrum || job.has_theory) {
+    // Known now, and not only when the kernel is there.
+    parallel::collectively(
+        comm, [&] { spectrum::require_one_rank_for_gpu(job.spectrum.device, ranks); });
+  }
+  run.kernel();
+  if (job.has_theory) {
+    run.theory();
+  } else if (job.has_spectrum) {
+    run.spectrum(false);
+  }
+}
 
 }  // namespace
 
@@ -106,50 +167,41 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
   parallel::collectively(comm, [&] { job = read_job(command.job_path, command.overrides); });
   const kernel::Resources resources = find_resources(comm, job);
   print_start(comm, resources, thread_level);
-  if (job.run.max_hours > 0) log::warn("run.max_hours has no effect in this version");
-  json summary = {{"started", time_stamp()},      {"versions", versions()},
-                  {"job", to_toml(job)},          {"ranks", ranks},
-                  {"threads", resources.threads}, {"timings", json::object()}};
-  const auto close = [&](ExitCode code, const std::string& message) {
-    if (rank == 0) write_summary(job.run.directory, summary, code, message);
-  };
-  try {
-    Runner run(comm, job, resources, summary);
-    switch (command.stage) {
-      case Stage::kernel:
-        run.kernel();
-        break;
-      case Stage::spectrum:
-        run.spectrum(false);
-        break;
-      case Stage::theory:
-        run.theory();
-        break;
-      case Stage::run:
-        if (job.has_spectrum || job.has_theory) {
-          // Known now, and not only when the kernel is there.
-          parallel::collectively(
-              comm, [&] { spectrum::require_one_rank_for_gpu(job.spectrum.device, ranks); });
-        }
-        run.kernel();
-        if (job.has_theory) {
-          run.theory();
-        } else if (job.has_spectrum) {
-          run.spectrum(false);
-        }
+  Record record(job, rank,
+                {{"started", time_stamp()},
+                 {"versions", versions()},
+                 {"ranks", ranks},
+                 {"threads", resources.threads}});
+  // A STOP file is obeyed once.
+  const auto close = [&](ExitCode code, const std::string& message, bool alone) {
+    record.close(code, message, alone);
+    if (stop::requested() == stop::Reason::file && rank == 0) {
+      ::unlink((job.run.directory + "/STOP").c_str());
     }
+  };
+  heartbeat::set_limit(60 * job.run.watchdog_minutes);
+  const parallel::Watcher watcher(comm, rank == 0 ? find_limits(job) : parallel::Watcher::Limits{},
+                                  [&](ExitCode code, const std::string& message) {
+                                    close(code, message, true);
+                                    say_end(code, message, true);
+                                  });
+  try {
+    Runner run(comm, job, resources, record);
+    run_all(comm, command.stage, job, run, ranks);
+  } catch (const parallel::AgreedError& error) {
+    close(error.code(), error.what(), false);
+    throw;
   } catch (const Error& error) {
-    // Not after a usage error: it says nothing about what lies in the directory.
-    if (error.code() != ExitCode::usage) close(error.code(), error.what());
+    close(error.code(), error.what(), true);
     throw;
   } catch (const std::bad_alloc&) {
-    close(ExitCode::resources, "out of memory");
+    close(ExitCode::resources, "out of memory", true);
     throw;
   } catch (const std::exception& error) {
-    close(ExitCode::internal, error.what());
+    close(ExitCode::internal, error.what(), true);
     throw;
   }
-  close(ExitCode::complete, "");
+  close(ExitCode::complete, "", false);
 }
 
 }  // namespace ntk::app

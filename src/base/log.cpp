@@ -56,6 +56,9 @@ void write_error(const std::string& text) {
 void write_rank_error(const std::string& text) {
   state().err->error("ERROR: " + with_rank(text));
 }
+void write_rank_warn(const std::string& text) {
+  state().err->warn("WARNING: " + with_rank(text));
+}
 void write_plain(const std::string& text) {
   if (state().rank == 0) state().bare->info(text);
 }

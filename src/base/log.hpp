@@ -1,6 +1,6 @@
 // The program's only way to print. Lines go to standard output with the time; warnings and errors
 // to standard error. `info`, `warn` and `error` speak for the whole job and print on the first rank
-// alone; `rank_error` speaks for one rank and says which.
+// alone; `rank_error` and `rank_warn` speak for one rank and say which.
 #pragma once
 
 #include <fmt/format.h>
@@ -17,6 +17,7 @@ void write_info(const std::string& text);
 void write_warn(const std::string& text);
 void write_error(const std::string& text);
 void write_rank_error(const std::string& text);
+void write_rank_warn(const std::string& text);
 // A line without time stamp, on the first rank: tables and results.
 void write_plain(const std::string& text);
 
@@ -35,6 +36,10 @@ void error(fmt::format_string<A...> f, A&&... a) {
 template <class... A>
 void rank_error(fmt::format_string<A...> f, A&&... a) {
   write_rank_error(fmt::format(f, std::forward<A>(a)...));
+}
+template <class... A>
+void rank_warn(fmt::format_string<A...> f, A&&... a) {
+  write_rank_warn(fmt::format(f, std::forward<A>(a)...));
 }
 template <class... A>
 void plain(fmt::format_string<A...> f, A&&... a) {

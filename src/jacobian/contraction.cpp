@@ -70,7 +70,7 @@ void contract_columns(device::Backend<Real>& backend, const Settings& s,
 template <class Real>
 void contract_explicit(device::Backend<Real>& backend, const Settings& s,
                        std::span<const Factor<Real>* const> factors,
-                       const std::vector<PairTile>& tiles, Times& times) {
+                       const std::vector<PairTile>& tiles, Times& times, const Pause& pause) {
   const std::int64_t inputs = factors[0]->inputs, outputs = factors[0]->outputs;
   const std::int64_t step = s.slice_outputs(inputs, outputs);
   OperandPanels<Real> panels(backend, s, factors, tiles, step * inputs);
@@ -87,6 +87,7 @@ void contract_explicit(device::Backend<Real>& backend, const Settings& s,
     });
     device::timed(backend, times.contract,
                   [&] { contract_columns<Real>(backend, s, factors, tiles, panels); });
+    pause();
   }
 }
 
@@ -124,7 +125,7 @@ std::vector<std::int64_t> sample_runs(const std::vector<std::int64_t>& offsets,
 template <class Real>
 void contract_structured(device::Backend<Real>& backend, const Settings& s,
                          std::span<const Factor<Real>* const> factors,
-                         const std::vector<PairTile>& tiles) {
+                         const std::vector<PairTile>& tiles, const Pause& pause) {
   for (const auto& tile : tiles) {
     const auto& p = *factors[static_cast<std::size_t>(tile.p)];
     const auto& q = *factors[static_cast<std::size_t>(tile.q)];
@@ -148,6 +149,7 @@ void contract_structured(device::Backend<Real>& backend, const Settings& s,
     }
     backend.contract_structured(blocks, s.copies, p.inputs, p.outputs, p.layout->samples(),
                                 q.layout->samples(), s.class_diagonal);
+    pause();
   }
 }
 
@@ -173,7 +175,7 @@ void contract_lookup(device::Backend<Real>& backend, const Settings& s,
 template <class Real>
 void contract_parameter(device::Backend<Real>& backend, const Settings& settings,
                         std::span<const Factor<Real>* const> factors,
-                        std::span<const PairTile> tiles, Times& times) {
+                        std::span<const PairTile> tiles, Times& times, const Pause& pause) {
   using Kind = typename Factor<Real>::Kind;
   if (factors.empty() || tiles.empty()) return;
   switch (factors[0]->kind) {
@@ -194,10 +196,10 @@ void contract_parameter(device::Backend<Real>& backend, const Settings& settings
             .push_back(tile);
       }
       device::timed(backend, times.contract, [&] {
-        contract_structured<Real>(backend, settings, factors, with_structured);
+        contract_structured<Real>(backend, settings, factors, with_structured, pause);
       });
       if (!with_explicit.empty()) {
-        contract_explicit<Real>(backend, settings, factors, with_explicit, times);
+        contract_explicit<Real>(backend, settings, factors, with_explicit, times, pause);
       }
       break;
     }
@@ -212,9 +214,9 @@ void symmetrise(std::int64_t rows, double* tile) {
 
 template void contract_parameter(device::Backend<float>&, const Settings&,
                                  std::span<const Factor<float>* const>, std::span<const PairTile>,
-                                 Times&);
+                                 Times&, const Pause&);
 template void contract_parameter(device::Backend<double>&, const Settings&,
                                  std::span<const Factor<double>* const>, std::span<const PairTile>,
-                                 Times&);
+                                 Times&, const Pause&);
 
 }  // namespace ntk::jacobian

@@ -2,6 +2,7 @@
 // pairs of panels. No MPI, no files.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -25,12 +26,15 @@ struct Times {
   double form = 0, contract = 0;
 };
 
+// Called between pieces of work; may throw to drop all of it.
+using Pause = std::function<void()>;
+
 // Adds one parameter's part of the kernel to every tile. `factors[s]` is the parameter's factor in
 // panel slot s (all of one kind and shape). Working precision within a chunk, fp64 beyond.
 template <class Real>
 void contract_parameter(device::Backend<Real>& backend, const Settings& settings,
                         std::span<const model::Factor<Real>* const> factors,
-                        std::span<const PairTile> tiles, Times& times);
+                        std::span<const PairTile> tiles, Times& times, const Pause& pause);
 
 // Fills the upper triangle of a square tile from its lower one.
 void symmetrise(std::int64_t rows, double* tile);

@@ -1,7 +1,9 @@
 #include "kernel/kernel_stage.hpp"
 
+#include "base/heartbeat.hpp"
 #include "base/log.hpp"
 #include "base/memory.hpp"
+#include "base/stop.hpp"
 #include "base/stopwatch.hpp"
 #include "kernel/identity.hpp"
 #include "kernel/memory_plan.hpp"
@@ -14,6 +16,9 @@ namespace ntk::kernel {
 namespace {
 
 using nlohmann::json;
+
+// Phases that read or write much without a sign of life in between.
+constexpr double quiet_seconds = 1800;
 
 store::KernelSpec make_spec(const Job& job, const KernelInputs& inputs, const json& identity,
                             const json& provenance, std::int64_t checked, bool mirror) {
@@ -75,9 +80,22 @@ void check_first(const Job& job, const ComputeDevice& device, const KernelInputs
   if (rank == 0 && !store::file_exists(path + ".partial")) check_weights(inputs);
 }
 
+// Collective. Ends the stage when any rank was asked to stop. `finished` is the first rank's.
+void stop_where_asked(MPI_Comm comm, std::int64_t finished, std::int64_t units) {
+  const auto reason = static_cast<stop::Reason>(
+      parallel::all_max(comm, static_cast<int>(stop::requested())));
+  if (reason == stop::Reason::none) return;
+  stop::request(reason);
+  parallel::broadcast(comm, &finished, sizeof finished);
+  throw parallel::AgreedError(
+      ExitCode::stopped, fmt::format("kernel: stopped ({}): {} of {} tiles are in the journal",
+                                     stop::words(reason), finished, units));
+}
+
 }  // namespace
 
-json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const json& provenance) {
+json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const json& provenance,
+                store::RunLock& lock, const std::function<void(const json&)>& tell) {
   int rank = 0;
   MPI_Comm_rank(comm, &rank);
   std::unique_ptr<const KernelInputs> inputs;
@@ -110,6 +128,10 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
       inputs->groups.names.empty() ? "none"
                                    : fmt::format("{}", fmt::join(inputs->groups.names, ", ")));
 
+  parallel::collectively(comm, [&] {
+    if (rank == 0) lock.take(job.run.directory);
+  });
+  heartbeat::expect("opening the kernel file", quiet_seconds);
   store::KernelWriter writer(comm, job.run.directory,
                              make_spec(job, *inputs, identity, provenance,
                                        static_cast<std::int64_t>(checked.size()), mirror));
@@ -128,8 +150,19 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
     }
   });
 
-  json result = run_tasks(comm, job, resources, device, *inputs, writer);
+  const std::int64_t units = writer.units(), before = writer.units_done();
+  std::int64_t finished = before;
+  const auto count = [&](std::int64_t more) {
+    finished = before + more;
+    tell({{"units", units}, {"units_done", finished}});
+  };
+  if (rank == 0) count(0);
+  stop_where_asked(comm, finished, units);
+  json result = run_tasks(comm, job, resources, device, *inputs, writer, count);
+  stop_where_asked(comm, finished, units);
+  result["units"] = result["units_done"] = units;
 
+  heartbeat::expect("finishing the kernel file", quiet_seconds);
   store::MeasuredError error;
   double check_seconds = 0, finish_seconds = 0;
   {

@@ -5,11 +5,12 @@
 #include <set>
 #include <utility>
 
+#include "base/heartbeat.hpp"
 #include "base/log.hpp"
 #include "base/stopwatch.hpp"
+#include "kernel/dispatch.hpp"
 #include "kernel/gemm_rate.hpp"
 #include "kernel/memory_plan.hpp"
-#include "kernel/progress.hpp"
 #include "kernel/task_runner.hpp"
 #include "parallel/collectives.hpp"
 
@@ -18,8 +19,8 @@ namespace {
 
 using nlohmann::json;
 
-// A task of several tiles may take this long at the GEMM rate: what a killed job loses at most.
-constexpr double longest_task_seconds = 120;
+// Pieces of a task between which a rank shows that it lives.
+constexpr double silent_seconds = 600;
 
 double sum_contraction(const Panels& panels, const Operations& operations,
                        const std::vector<store::Unit>& units, int ranges) {
@@ -50,9 +51,8 @@ double passes(const std::vector<Task>& tasks, const Operations& operations) {
 template <class Real>
 Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
                 const ComputeDevice& device, const KernelInputs& inputs,
-                store::KernelWriter& writer) {
-  int rank = 0, ranks = 1;
-  MPI_Comm_rank(comm, &rank);
+                store::KernelWriter& writer, const Counted& counted) {
+  int ranks = 1;
   MPI_Comm_size(comm, &ranks);
   Outcome out;
   std::unique_ptr<device::Backend<Real>> backend;
@@ -74,8 +74,7 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
   const double together = parallel::all_sum(comm, rate->mean());
   const auto undone = [&](const store::Unit& unit) { return !writer.done(unit); };
   const auto tasks = make_tasks(inputs.panels, operations, undone,
-                                {ranks, job.kernel.ranges, panels, longest_task_seconds * slowest});
-  const auto shares = assign(tasks, ranks);
+                                {ranks, job.kernel.ranges, panels, job.kernel.task_seconds * slowest});
   std::vector<store::Unit> all;
   for (const auto& task : tasks) all.insert(all.end(), task.units.begin(), task.units.end());
   out.tiles = static_cast<std::int64_t>(all.size());
@@ -89,23 +88,29 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
 
   TaskRunner<Real> runner(*backend, *model, inputs.settings, inputs.outputs, inputs.groups,
                           job.kernel.ranges);
-  Progress progress(comm, out.tiles, out.useful, together);
-  for (int t : shares[static_cast<std::size_t>(rank)]) {
-    const Task& task = tasks[static_cast<std::size_t>(t)];
+  heartbeat::expect("tasks of the kernel", silent_seconds);
+  Progress progress(out.tiles, out.useful, together);
+  Dispatch dispatch(comm, static_cast<int>(tasks.size()), progress, counted);
+  while (const auto t = dispatch.next()) {
+    const Task& task = tasks[static_cast<std::size_t>(*t)];
     const double work = sum_contraction(inputs.panels, operations, task.units, job.kernel.ranges);
-    double told = 0;  // share of the task that progress knows of
+    double told = 0;  // share of the task that the dispatch knows of
     const auto tick = [&](double done) {
-      progress.advance(0, work * (done - std::exchange(told, done)));
+      dispatch.tick(done, work * (done - std::exchange(told, done)));
     };
     const auto store = [&](const store::Unit& unit, const store::TileData& made) {
       Stopwatch watch(out.store_seconds);
       writer.write(unit, made);
-      progress.advance(1, 0);
+      dispatch.stored();
     };
-    runner.run(inputs.panels, task, memory->keeps_records(task), out.work, tick, store);
+    try {
+      runner.run(inputs.panels, task, memory->keeps_records(task), out.work, tick, store);
+    } catch (const TaskDropped&) {
+      break;
+    }
     rate->again();
   }
-  progress.wait_for_all();
+  dispatch.finish();
   out.device_bytes = backend->peak_bytes();
   out.wall = progress.seconds();
   out.rate = parallel::all_sum(comm, rate->mean());
@@ -157,10 +162,10 @@ json report(MPI_Comm comm, const Outcome& out) {
 
 json run_tasks(MPI_Comm comm, const Job& job, const Resources& resources,
                const ComputeDevice& device, const KernelInputs& inputs,
-               store::KernelWriter& writer) {
+               store::KernelWriter& writer, const Counted& counted) {
   const Outcome out = device.precision == device::Precision::fp64
-                          ? compute<double>(comm, job, resources, device, inputs, writer)
-                          : compute<float>(comm, job, resources, device, inputs, writer);
+                          ? compute<double>(comm, job, resources, device, inputs, writer, counted)
+                          : compute<float>(comm, job, resources, device, inputs, writer, counted);
   return out.tiles > 0 ? report(comm, out) : json{{"tiles", 0}};
 }
 

@@ -68,7 +68,8 @@ std::pair<int, int> TaskRunner<Real>::segments_of(int range) const {
 }
 
 template <class Real>
-void TaskRunner<Real>::forward(Slot& slot, int first_needed, bool keep_records) {
+void TaskRunner<Real>::forward(Slot& slot, int first_needed, bool keep_records,
+                               const jacobian::Pause& pause) {
   slot.states.resize(static_cast<std::size_t>(model_.segments()));
   for (int s = 0; s < model_.segments(); ++s) {
     auto& state = slot.states[static_cast<std::size_t>(s)];
@@ -89,6 +90,7 @@ void TaskRunner<Real>::forward(Slot& slot, int first_needed, bool keep_records) 
     }
     if (keep_records) state.tape = std::move(tape);
     if (s < first_needed) state.data.reset();
+    pause();
   }
 }
 
@@ -113,7 +115,8 @@ void TaskRunner<Real>::backward(Slot& slot, int segment) {
 
 template <class Real>
 void TaskRunner<Real>::contract_segment(int segment, std::vector<Slot>& slots,
-                                        std::vector<Tile>& tiles, WorkTimes& times) {
+                                        std::vector<Tile>& tiles, WorkTimes& times,
+                                        const jacobian::Pause& pause) {
   const auto& parameters = model_.architecture().parameters;
   for (std::size_t p = 0; p < parameters.size(); ++p) {
     if (!parameters[p].selected || parameters[p].segment != segment) continue;
@@ -131,7 +134,7 @@ void TaskRunner<Real>::contract_segment(int segment, std::vector<Slot>& slots,
       pairs.push_back(tile.pair);
       pairs.back().data = tile.parts[part].data();
     }
-    jacobian::contract_parameter<Real>(backend_, settings_, factors, pairs, times.jacobian);
+    jacobian::contract_parameter<Real>(backend_, settings_, factors, pairs, times.jacobian, pause);
   }
 }
 
@@ -209,11 +212,12 @@ std::vector<double> TaskRunner<Real>::outputs_of(const Slot& slot, std::int64_t 
 
 template <class Real>
 typename TaskRunner<Real>::Slot TaskRunner<Real>::start_panel(const Panels& panels, int panel,
-                                                              int first_needed, bool keep_records) {
+                                                              int first_needed, bool keep_records,
+                                                              const jacobian::Pause& pause) {
   Slot slot;
   slot.panel = panel;
   slot.batch = std::make_unique<model::Batch<Real>>(model_.batch(panels.tokens(panel)));
-  forward(slot, first_needed, keep_records);
+  forward(slot, first_needed, keep_records, pause);
   const Panel& at = panels.at(panel);
   require(
       std::all_of(slot.logits.begin(), slot.logits.end(), [](Real x) { return std::isfinite(x); }),
@@ -239,12 +243,13 @@ void TaskRunner<Real>::run(const Panels& panels, const Task& task, bool keep_rec
     return static_cast<int>(std::lower_bound(task.panels.begin(), task.panels.end(), panel) -
                             task.panels.begin());
   };
+  double done = 0;
+  const auto pause = [&] { tick(done); };
   std::vector<Slot> slots;
   for (int panel : task.panels) {
     device::timed(backend_, times.forward, [&] {
-      slots.push_back(start_panel(panels, panel, first_segment, keep_records));
+      slots.push_back(start_panel(panels, panel, first_segment, keep_records, pause));
     });
-    tick(0);
   }
   std::vector<Tile> tiles;
   for (const auto& unit : task.units) {
@@ -261,15 +266,20 @@ void TaskRunner<Real>::run(const Panels& panels, const Task& task, bool keep_rec
 
   for (int s = model_.segments() - 1; s >= first_segment && first_segment < end_segment; --s) {
     device::timed(backend_, times.backward, [&] {
-      for (auto& slot : slots) backward(slot, s);
+      for (auto& slot : slots) {
+        backward(slot, s);
+        pause();
+      }
     });
-    if (s < end_segment) contract_segment(s, slots, tiles, times);
+    if (s < end_segment) contract_segment(s, slots, tiles, times, pause);
     for (auto& slot : slots) {
       slot.factors.clear();
       slot.states[static_cast<std::size_t>(s)] = {};
     }
-    tick(s >= end_segment ? 0.0
-                          : static_cast<double>(end_segment - s) / (end_segment - first_segment));
+    if (s < end_segment) {
+      done = static_cast<double>(end_segment - s) / (end_segment - first_segment);
+    }
+    pause();
   }
 
   start_copies(tiles.front());

@@ -27,13 +27,13 @@ class TaskRunner {
              const jacobian::Settings& settings, const OutputMode& outputs, const Groups& groups,
              int ranges);
 
-  // `done`: the share of the task's contraction that is behind it. May throw to stop.
+  // `done`: the share of the task's contraction that is behind it. May throw to drop the task.
   using Tick = std::function<void(double done)>;
   using Sink = std::function<void(const store::Unit&, const store::TileData&)>;
 
   // Makes the task's tiles and gives them to `sink` one by one, in the file's row order. With
   // `keep_records` every segment's record stays from the forward pass; else it is made again on
-  // the way back, for less memory and the same bits. `tick` is called between segments.
+  // the way back, for less memory and the same bits. `tick` is called every few seconds or more often.
   // Error(numerical) when an output or an entry is not finite.
   void run(const Panels& panels, const Task& task, bool keep_records, WorkTimes& times,
            const Tick& tick, const Sink& sink);
@@ -41,11 +41,12 @@ class TaskRunner {
  private:
   struct Slot;  // one panel in the task
   struct Tile;  // one tile being summed
-  Slot start_panel(const Panels& panels, int panel, int first_needed, bool keep_records);
-  void forward(Slot& slot, int first_needed, bool keep_records);
+  Slot start_panel(const Panels& panels, int panel, int first_needed, bool keep_records,
+                   const jacobian::Pause& pause);
+  void forward(Slot& slot, int first_needed, bool keep_records, const jacobian::Pause& pause);
   void backward(Slot& slot, int segment);
   void contract_segment(int segment, std::vector<Slot>& slots, std::vector<Tile>& tiles,
-                        WorkTimes& times);
+                        WorkTimes& times, const jacobian::Pause& pause);
   std::vector<double> in_file_order(const Panels& panels, const Slot& p, const Slot& q,
                                     const Tile& tile, device::HostCopy& part);
   void start_copies(Tile& tile);

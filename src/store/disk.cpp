@@ -124,8 +124,9 @@ void rename_durably(const std::string& from, const std::string& to) {
   sync_path(parent(to));
 }
 
-void replace_file(const std::string& path, std::string_view content) {
-  const std::string partial = path + ".partial";
+void replace_file(const std::string& path, std::string_view content, int rank) {
+  const std::string partial =
+      rank == 0 ? path + ".partial" : fmt::format("{}.{}.partial", path, rank);
   {
     const Descriptor file(partial, O_WRONLY | O_CREAT | O_TRUNC);
     file.write(0, content.data(), content.size());

@@ -25,8 +25,8 @@ void sync_path(const std::string& path);
 // Renames over `to`, then syncs `to`'s directory.
 void rename_durably(const std::string& from, const std::string& to);
 // Writes PATH.partial, syncs it and gives it its name: whoever reads, at any time, finds the old
-// file or the whole new one.
-void replace_file(const std::string& path, std::string_view content);
+// file or the whole new one. Several ranks at once use names of their own: PATH.RANK.partial.
+void replace_file(const std::string& path, std::string_view content, int rank = 0);
 
 // A read-only descriptor for fsync: syncs what any descriptor on this node wrote to the file.
 class SyncedFile {

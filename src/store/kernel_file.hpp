@@ -97,6 +97,7 @@ class KernelWriter {
 
   State state() const;
   bool done(const Unit& unit) const;  // as known when the file was opened
+  std::int64_t units() const;         // of all sets and ranges
   std::int64_t units_done() const;
   std::int64_t units_damaged() const;
 

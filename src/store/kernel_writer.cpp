@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/heartbeat.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "parallel/collectives.hpp"
@@ -192,6 +193,7 @@ struct KernelWriter::Impl {
     parallel::collectively(comm, [&] {
       entries([&](int set, std::int64_t tile, int row) {
         if (!flagged(done, set, tile, row) || turn++ % comm.size() != comm.rank()) return;
+        heartbeat::beat();
         if (!file->intact(set, tile, row))
           bad[static_cast<std::size_t>(set)][entry(set, tile, row)] = 1;
       });
@@ -262,6 +264,7 @@ struct KernelWriter::Impl {
     int turn = 0;
     for_tiles([&](int set, std::int64_t tile) {
       if (flagged(written, set, tile, sum) || turn++ % comm.size() != comm.rank()) return;
+      heartbeat::beat();
       Sum& made = sums.emplace_back(Sum{set, tile, {}});
       for (std::size_t m = 0; m <= spec.groups.size(); ++m)
         made.checksums.push_back(file->write_tile(set, tile, sum, m, add_up(set, tile, m)));
@@ -276,8 +279,10 @@ struct KernelWriter::Impl {
 
   void fill_upper(bool clear) {
     for (std::int64_t tile = comm.rank(); tile < spec.sets[0].grid.tile_count();
-         tile += comm.size())
+         tile += comm.size()) {
+      heartbeat::beat();
       file->mirror(tile, clear);
+    }
     file->sync();
   }
 
@@ -363,6 +368,12 @@ KernelWriter::State KernelWriter::state() const {
 
 bool KernelWriter::done(const Unit& unit) const {
   return impl_->have(impl_->done, unit);
+}
+
+std::int64_t KernelWriter::units() const {
+  std::int64_t count = 0;
+  for (const auto& set : impl_->spec.sets) count += impl_->spec.ranges * set.grid.tile_count();
+  return count;
 }
 
 std::int64_t KernelWriter::units_done() const {

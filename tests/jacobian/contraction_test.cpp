@@ -149,7 +149,7 @@ class Contracted {
       }
     }
     Times times;
-    contract_parameter<Real>(*backend, settings, factors, tiles, times);
+    contract_parameter<Real>(*backend, settings, factors, tiles, times, [] {});
     for (std::size_t t = 0; t < tiles.size(); ++t) {
       data[t] = test::to_host(*backend, tiles[t].data, on_device[t].size());
       if (tiles[t].symmetric) symmetrise(rows(tiles[t].p), data[t].data());

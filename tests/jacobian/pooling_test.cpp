@@ -66,7 +66,7 @@ std::vector<double> kernel_of(const model::ModelDescription& description,
     tapes[s]->backward(cotangents);
     for (const auto& factor : cotangents.factors) {
       const model::Factor<double>* factors[] = {&factor};
-      contract_parameter<double>(*backend, settings, factors, std::span(&tile, 1), times);
+      contract_parameter<double>(*backend, settings, factors, std::span(&tile, 1), times, [] {});
     }
     if (s > 0) cotangent = cotangents.of(in[s]);
   }
