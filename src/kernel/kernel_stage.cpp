@@ -6,79 +6,17 @@
 #include "base/stop.hpp"
 #include "base/stopwatch.hpp"
 #include "kernel/identity.hpp"
-#include "kernel/memory_plan.hpp"
+#include "kernel/preparation.hpp"
 #include "kernel/self_check.hpp"
 #include "kernel/task_loop.hpp"
 #include "parallel/collectives.hpp"
-#include "store/disk.hpp"
 
 namespace ntk::kernel {
-namespace {
 
 using nlohmann::json;
 
 // Phases that read or write much without a sign of life in between.
 constexpr double quiet_seconds = 1800;
-
-store::KernelSpec make_spec(const Job& job, const KernelInputs& inputs, const json& identity,
-                            const json& provenance, std::int64_t checked, bool mirror) {
-  store::KernelSpec spec;
-  spec.identity = identity;
-  spec.provenance = provenance;
-  spec.rows_per_sample = inputs.outputs.rows_per_sample;
-  spec.output_columns = inputs.outputs.output_columns;
-  spec.groups = inputs.groups.names;
-  spec.single_precision = job.kernel.storage == "fp32";
-  spec.ranges = job.kernel.ranges;
-  spec.error_samples = checked;
-  spec.mirror_planned = mirror;
-  if (job.kernel.allow_other_hardware) spec.free_keys = hardware_keys;
-  for (std::size_t s = 0; s < inputs.tables.size(); ++s) {
-    spec.sets.push_back({inputs.panels.sets()[s].name,
-                         inputs.panels.grid(static_cast<int>(s), spec.rows_per_sample),
-                         inputs.tables[s]});
-  }
-  return spec;
-}
-
-// Mirrored unless the full matrices would take more than 32 GiB.
-bool wants_mirror(const Job& job, const KernelInputs& inputs) {
-  if (job.kernel.mirror != Job::Kernel::Mirror::automatic) {
-    return job.kernel.mirror == Job::Kernel::Mirror::on;
-  }
-  const double n =
-      static_cast<double>(inputs.panels.grid(0, inputs.outputs.rows_per_sample).rows());
-  const double bytes = job.kernel.storage == "fp32" ? 4 : 8;
-  return n * n * bytes * static_cast<double>(1 + inputs.groups.names.size()) <= 32.0 * (1 << 30);
-}
-
-// Refuses what would run out of memory, the self-check at the very end included.
-void check_memory(const Job& job, const ComputeDevice& device, const KernelInputs& inputs,
-                  int rank) {
-  const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
-                              inputs.panels);
-  static_cast<void>(MemoryPlan(job, inputs, operations, device));
-  if (rank != 0) return;
-  static_cast<void>(check_panel_samples(inputs, check_samples(inputs, job.run.seed), device.host));
-}
-
-// Reading refuses weights that are not finite.
-void check_weights(const KernelInputs& inputs) {
-  for (const auto& p : inputs.model.architecture.parameters) {
-    if (!p.source.empty()) static_cast<void>(inputs.model.checkpoint->read<float>(p.source));
-  }
-}
-
-// Finds what would end the work, before any is done and before a file is laid out: that of a
-// refused job would stand in the way of the corrected one, which has another identity. A file that
-// is there was laid out for weights that passed.
-void check_first(const Job& job, const ComputeDevice& device, const KernelInputs& inputs,
-                 int rank) {
-  const std::string path = job.run.directory + "/kernel.h5";
-  if (store::file_exists(path)) return;
-  check_memory(job, device, inputs, rank);
-  if (rank == 0 && !store::file_exists(path + ".partial")) check_weights(inputs);
-}
 
 // Collective. Ends the stage when any rank was asked to stop. `finished` is the first rank's.
 void stop_where_asked(MPI_Comm comm, std::int64_t finished, std::int64_t units) {
@@ -112,7 +50,6 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   const json identity = kernel_identity(job, *inputs, device, weights);
   agree_on_identity(comm, identity, job.kernel.allow_other_hardware);
   const auto checked = check_samples(*inputs, job.run.seed);
-  const bool mirror = wants_mirror(job, *inputs);
   const auto& first = inputs->panels.sets()[0];
   log::info(
       "kernel: {} samples x {} rows, {} tokens, {} parameters of {}, groups: {}", first.samples(),
@@ -132,9 +69,8 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
     if (rank == 0) lock.take(job.run.directory);
   });
   heartbeat::expect("opening the kernel file", quiet_seconds);
-  store::KernelWriter writer(comm, job.run.directory,
-                             make_spec(job, *inputs, identity, provenance,
-                                       static_cast<std::int64_t>(checked.size()), mirror));
+  const store::KernelSpec spec = make_spec(job, *inputs, identity, provenance);
+  store::KernelWriter writer(comm, job.run.directory, spec);
   if (writer.state() == store::KernelWriter::State::complete) {
     log::info("kernel: {}/kernel.h5 is complete and of this job, nothing to do", job.run.directory);
     return {{"reused", true}};
@@ -184,7 +120,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   error.samples = checked;
   {
     Stopwatch watch(finish_seconds);
-    writer.finish(mirror, error, json::object());
+    writer.finish(spec.mirror_planned, error, json::object());
   }
   log::info(
       "kernel: measured error of an entry {:.2e} (rms), {:.1e} of the entries' rms; peak memory "

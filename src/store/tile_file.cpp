@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/heartbeat.hpp"
+
 namespace ntk::store {
 
 namespace {
@@ -68,6 +70,7 @@ Rectangle TileFile::outputs_box(int set, std::int64_t tile) const {
 
 std::uint64_t TileFile::write_tile(int set, std::int64_t tile, int row, std::size_t matrix,
                                    const std::vector<double>& values) const {
+  heartbeat::beat();
   const Rectangle box = rectangle(spec_.sets[static_cast<std::size_t>(set)].grid, tile);
   ensure(static_cast<std::int64_t>(values.size()) == box.rows * box.columns,
          "tile {} of set {} with {} values", tile, set, values.size());
@@ -84,6 +87,7 @@ std::uint64_t TileFile::write_tile(int set, std::int64_t tile, int row, std::siz
 
 std::vector<double> TileFile::read_tile(int set, std::int64_t tile, int row,
                                         std::size_t matrix) const {
+  heartbeat::beat();
   const Rectangle box = rectangle(spec_.sets[static_cast<std::size_t>(set)].grid, tile);
   std::vector<double> values(static_cast<std::size_t>(box.rows * box.columns));
   matrix_of(set, row, matrix).read({box.row, box.column}, {box.rows, box.columns}, values.data());

@@ -1,0 +1,35 @@
+// What is settled about a kernel job before any arithmetic: what would end it, and what its file
+// will hold. The kernel stage acts on it; `ntk plan` tells of it.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "base/job.hpp"
+#include "kernel/compute_device.hpp"
+#include "kernel/inputs.hpp"
+#include "store/kernel_file.hpp"
+
+namespace ntk::kernel {
+
+// Throws Error(resources) for what would run out of memory, on the first rank the self-check at the
+// very end included.
+void check_memory(const Job& job, const ComputeDevice& device, const KernelInputs& inputs,
+                  int rank);
+
+// Finds what would end the work, before any is done and before a file is laid out: that of a
+// refused job would stand in the way of the corrected one, which has another identity. Memory is
+// looked at unless the kernel is complete; weights, which the first rank reads, unless it is begun:
+// a file that is there was laid out for weights that passed. Throws Error(resources) or
+// Error(input).
+void check_first(const Job& job, const ComputeDevice& device, const KernelInputs& inputs, int rank);
+
+// Whether the finished matrices are mirrored: as the job says, or unless they would take more than
+// 32 GiB.
+bool wants_mirror(const Job& job, const KernelInputs& inputs);
+
+// The kernel file of the job; `identity` as kernel_identity gives it, `provenance` for its root
+// attributes.
+store::KernelSpec make_spec(const Job& job, const KernelInputs& inputs,
+                            const nlohmann::json& identity, const nlohmann::json& provenance);
+
+}  // namespace ntk::kernel
