@@ -48,10 +48,13 @@ std::string describe(void* address) {
     return fmt::format("{} + {:#x}", info.dli_fname, offset(info.dli_fbase));
   }
   int failed = 0;
-  const std::unique_ptr<char, void (*)(void*)> name(
+  const std::unique_ptr<char, void (*)(void*)> whole(
       abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &failed), std::free);
-  return fmt::format("{} + {:#x}  ({})", failed == 0 ? name.get() : info.dli_sname,
-                     offset(info.dli_saddr), info.dli_fname);
+  std::string name = failed == 0 ? whole.get() : info.dli_sname;
+  if (const auto arguments = name.find('(', 1); arguments != std::string::npos) {
+    if (!name.substr(0, arguments).ends_with("operator")) name.resize(arguments);
+  }
+  return fmt::format("{} + {:#x}  ({})", name, offset(info.dli_saddr), info.dli_fname);
 }
 
 }  // namespace

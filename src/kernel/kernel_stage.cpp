@@ -15,6 +15,8 @@ namespace ntk::kernel {
 
 using nlohmann::json;
 
+namespace {
+
 // Phases that read or write much without a sign of life in between.
 constexpr double quiet_seconds = 1800;
 

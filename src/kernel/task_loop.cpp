@@ -36,6 +36,7 @@ struct Outcome {
   WorkTimes work;
   double store_seconds = 0, wall = 0, rate = 0, useful = 0, floor = 0;
   std::int64_t tiles = 0;
+  bool stopped = false;
   std::size_t device_bytes = 0;  // most that was held there
 };
 
@@ -111,6 +112,7 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
     rate->again();
   }
   dispatch.finish();
+  out.stopped = dispatch.stopped() != stop::Reason::none;
   out.device_bytes = backend->peak_bytes();
   out.wall = progress.seconds();
   out.rate = parallel::all_sum(comm, rate->mean());
@@ -166,7 +168,7 @@ json run_tasks(MPI_Comm comm, const Job& job, const Resources& resources,
   const Outcome out = device.precision == device::Precision::fp64
                           ? compute<double>(comm, job, resources, device, inputs, writer, counted)
                           : compute<float>(comm, job, resources, device, inputs, writer, counted);
-  return out.tiles > 0 ? report(comm, out) : json{{"tiles", 0}};
+  return out.tiles > 0 && !out.stopped ? report(comm, out) : json{{"tiles", 0}};
 }
 
 }  // namespace ntk::kernel
