@@ -253,7 +253,7 @@ class Directories(BadInput):
         self.run_well("kernel", self.job(self.train))
         def files():
             return {path.name: (path.read_bytes(), path.stat().st_mtime_ns)
-                    for path in (self.home / "run").iterdir()}
+                    for path in (self.home / "run").iterdir() if path.name != ".lock"}
 
         before = files()
         other = self.job(self.train, run={"seed": 2}, kernel={"precision": "fp64"})
