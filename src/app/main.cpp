@@ -75,6 +75,7 @@ struct Local {
 
 int run_parallel(int argc, char** argv, const app::Command& command, const std::string& slow) {
   const int tasks = app::unlaunched_tasks();
+  app::check_before_mpi(tasks);
   parallel::ScopedMpi mpi(&argc, &argv);
   int rank = 0, ranks = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
