@@ -2,12 +2,14 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "model/safetensors.hpp"
 #include "store/hdf5.hpp"
 
@@ -60,11 +62,16 @@ void inspect_hdf5(const std::string& path) {
   list_datasets(file, "/", 1);
 }
 
-void inspect_json(const std::string& path) {
+json read_json(const std::string& path) {
   std::ifstream in(path);
-  const json content = json::parse(in, nullptr, false);
+  json content = json::parse(in, nullptr, false);
   require(content.is_object(), ExitCode::input, "{} is no JSON object (damaged) make it again",
           path);
+  return content;
+}
+
+void inspect_json(const std::string& path) {
+  const json content = read_json(path);
   log::plain("{}: JSON", path);
   for (const auto& [key, value] : content.items()) {
     const std::string text = value.dump();
@@ -80,11 +87,31 @@ void inspect_weights(const std::string& path) {
   }
 }
 
-}  // namespace
-
-void inspect(const std::string& path) {
+void require_file(const std::string& path) {
   require(std::filesystem::is_regular_file(path), ExitCode::input,
           "there is no file {} (a run directory is not a file) name a file in it", path);
+}
+
+}  // namespace
+
+std::string json_value(const std::string& path, const std::string& name) {
+  require_file(path);
+  const json content = read_json(path);
+  const json* value = &content;
+  for (std::size_t from = 0; from <= name.size();) {
+    const std::size_t to = std::min(name.find('.', from), name.size());
+    const std::string part = name.substr(from, to - from);
+    require(value->is_object() && value->contains(part), ExitCode::input,
+            "{} holds no {} (nothing there is called {}) see `ntk inspect {}`", path,
+            printable(name), printable(part), path);
+    value = &(*value)[part];
+    from = to + 1;
+  }
+  return value->is_string() ? value->get<std::string>() : value->dump();
+}
+
+void inspect(const std::string& path) {
+  require_file(path);
   const std::string extension = std::filesystem::path(path).extension();
   if (extension == ".json") return inspect_json(path);
   if (extension == ".safetensors") return inspect_weights(path);

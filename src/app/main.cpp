@@ -19,31 +19,63 @@ namespace {
 using namespace ntk;
 using app::say_status;
 
-// Verbs that need no MPI. Returns false when the command line names none of them.
-bool run_local(const CLI::App& job, bool defaults, const CLI::App& version, const CLI::App& inspect,
-               const std::string& file) {
-  if (version.parsed()) {
-    const nlohmann::json all = app::versions();
-    for (const auto& [name, text] : all.items()) {
-      log::plain("{}: {}", name, text.get<std::string>());
+// Verbs that need no MPI, and what they are given.
+struct Local {
+  CLI::App *inspect = nullptr, *job = nullptr, *version = nullptr;
+  std::string file;                    // inspect, job
+  std::vector<std::string> overrides;  // job
+  std::string get;                     // inspect, job: one value
+  bool defaults = false;               // job
+
+  explicit Local(CLI::App& cli) {
+    inspect = cli.add_subcommand("inspect", "describe any of our files");
+    inspect->add_option("file", file, "a data, kernel, spectrum, JSON or safetensors file")
+        ->required();
+    inspect->add_option("--get", get, "print one value of a JSON file: NAME.NAME...");
+    job = cli.add_subcommand("job", "job files: the job with every key written out");
+    job->add_option("job", file, "job file");
+    job->add_option("--set", overrides, "section.key=value, on top of the job file");
+    job->add_option("--get", get, "print one value: section.key");
+    job->add_flag("--defaults", defaults, "print a full job file with every default");
+    version = cli.add_subcommand("version", "versions of the program and its libraries");
+  }
+
+  // Returns false when the command line names none of them.
+  bool run() const {
+    if (version->parsed()) {
+      const nlohmann::json all = app::versions();
+      for (const auto& [name, text] : all.items()) {
+        log::plain("{}: {}", name, text.get<std::string>());
+      }
+      return true;
     }
-    return true;
+    if (job->parsed()) {
+      require(defaults == file.empty(), ExitCode::usage,
+              "`ntk job` wants a job file or --defaults ({}) write one of them",
+              defaults ? "there are both" : "there is neither");
+      if (defaults) {
+        log::plain("{}", default_job_text());
+        return true;
+      }
+      const Job read = read_job(file, overrides);
+      log::plain("{}", get.empty() ? to_toml(read) : job_value(read, get));
+      return true;
+    }
+    if (inspect->parsed()) {
+      if (get.empty()) {
+        app::inspect(file);
+      } else {
+        log::plain("{}", app::json_value(file, get));
+      }
+      return true;
+    }
+    return false;
   }
-  if (job.parsed()) {
-    require(defaults, ExitCode::usage,
-            "`ntk job` without --defaults (it prints a full job file) add --defaults");
-    log::plain("{}", default_job_text());
-    return true;
-  }
-  if (inspect.parsed()) {
-    app::inspect(file);
-    return true;
-  }
-  return false;
-}
+};
 
 int run_parallel(int argc, char** argv, const app::Command& command, const std::string& slow) {
   const int tasks = app::unlaunched_tasks();
+  app::check_before_mpi(tasks);
   parallel::ScopedMpi mpi(&argc, &argv);
   int rank = 0, ranks = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -98,21 +130,14 @@ int main(int argc, char** argv) {
   stage("kernel", "the kernel alone: kernel.h5", app::Stage::kernel);
   stage("spectrum", "the spectrum of a kernel: spectrum.h5", app::Stage::spectrum);
   stage("theory", "what the spectrum predicts: theory.json", app::Stage::theory);
-  std::string file;
-  CLI::App* inspect = cli.add_subcommand("inspect", "describe any of our files");
-  inspect->add_option("file", file, "a data, kernel, spectrum, JSON or safetensors file")
-      ->required();
-  bool defaults = false;
-  CLI::App* job = cli.add_subcommand("job", "job files");
-  job->add_flag("--defaults", defaults, "print a full job file with every default");
-  CLI::App* version = cli.add_subcommand("version", "versions of the program and its libraries");
+  Local local(cli);
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return cli.exit(error) == 0 ? 0 : say_status(ExitCode::usage);
   }
   try {
-    if (run_local(*job, defaults, *version, *inspect, file)) return 0;
+    if (local.run()) return 0;
     return run_parallel(argc, argv, command, slow);
   } catch (const Error& error) {
     log::rank_error("{}", error.what());

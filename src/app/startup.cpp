@@ -50,6 +50,14 @@ int unlaunched_tasks() {
   return tasks == nullptr ? 0 : std::atoi(tasks);
 }
 
+void check_before_mpi(int tasks) {
+  for (const char* set :
+       {"PMI_FD", "PMI_RANK"}) {  // some builds of Open MPI 4 can start from these
+    if (std::getenv(set) != nullptr) return;
+  }
+  if (parallel::mpi_library().starts_with("Open MPI")) check_launch(tasks, 1);
+}
+
 void check_launch(int tasks, int ranks) {
   require(tasks <= 1 || ranks > 1, ExitCode::usage,
           "this Slurm step has {} tasks and each of them believes to be alone (srun started the "
@@ -101,10 +109,7 @@ void print_start(MPI_Comm comm, const kernel::Resources& resources, const char* 
 nlohmann::json versions() {
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);
-  char mpi[MPI_MAX_LIBRARY_VERSION_STRING] = {};
-  int length = 0;
-  MPI_Get_library_version(mpi, &length);
-  const std::string library(mpi, static_cast<std::size_t>(length));
+  const std::string library = parallel::mpi_library();
   return {{"ntkspectra", version},
           {"git", git_state},
           {"compiler", compiler},

@@ -18,6 +18,10 @@ int unlaunched_tasks();
 // task would believe to be alone.
 void check_launch(int tasks, int ranks);
 
+// The same before MPI_Init, for Open MPI, which would end there with a message and a code of its
+// own.
+void check_before_mpi(int tasks);
+
 // Collective. Threads of this rank: the job's number, or its share of its node's CPUs, never more
 // than CPUs in the affinity mask. And its share of the node's memory.
 kernel::Resources find_resources(MPI_Comm comm, const Job& job);

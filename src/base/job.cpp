@@ -176,6 +176,21 @@ std::string to_toml(const Job& job) {
   return text;
 }
 
+std::string job_value(const Job& job, const std::string& name) {
+  const auto key = std::ranges::find(job_keys(), name, &JobKey::full_name);
+  if (key == job_keys().end()) {
+    std::vector<std::string> names;
+    for (const JobKey& known : job_keys()) names.push_back(known.full_name());
+    fail(ExitCode::usage, "unknown key {} (`ntk job --defaults` prints all) did you mean {}?",
+         printable(name), nearest(name, names));
+  }
+  Job copy = job;
+  const std::string value = key->get(copy);
+  if (value.empty()) return value;
+  const toml::table parsed = toml::parse("value = " + value);
+  return parsed["value"].value_exact<std::string>().value_or(value);
+}
+
 std::string default_job_text() {
   Job job = default_job();
   std::string text;

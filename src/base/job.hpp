@@ -76,6 +76,10 @@ Job read_job(const std::string& path, const std::vector<std::string>& overrides)
 // The resolved job as TOML text, every key written out; read_job of it gives the same Job.
 std::string to_toml(const Job& job);
 
+// The value of "section.key" in TOML syntax, a text without its quotes; empty where nothing is set.
+// Throws Error(usage) for an unknown key.
+std::string job_value(const Job& job, const std::string& name);
+
 // A full commented job file with every default.
 std::string default_job_text();
 

@@ -16,6 +16,13 @@ void check_mpi(int rc, const char* what) {
        what, text);
 }
 
+std::string mpi_library() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  check_mpi(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
+  return {text, static_cast<std::size_t>(length)};
+}
+
 ScopedMpi::ScopedMpi(int* argc, char*** argv, int required_level) {
   int running = 0;
   MPI_Initialized(&running);

@@ -3,11 +3,16 @@
 
 #include <mpi.h>
 
+#include <string>
+
 namespace ntk::parallel {
 
 // Throws Error(internal) with MPI's own text unless rc is MPI_SUCCESS. Needs MPI_ERRORS_RETURN on
 // the communicator in use, which ScopedMpi sets on the world and communicators inherit.
 void check_mpi(int rc, const char* what);
+
+// Name and version of the MPI library in its own words. May be called before MPI_Init.
+std::string mpi_library();
 
 // Initialises MPI in its scope, unless the caller's process has it already. Throws Error(resources)
 // when the library cannot give the thread level.

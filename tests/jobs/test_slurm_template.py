@@ -1,43 +1,89 @@
-"""The templates in slurm/ under the variables that sbatch sets, with an srun that only says what it got."""
+"""The templates in slurm/ under the variables that sbatch sets. Stand-ins for srun, mpirun and
+scontrol say what they were called with; the launched program is what a test says it is. The real
+thing, on a real Slurm, is in tests/slurm/."""
 
+import json
 import os
+import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
-SLURM = Path(__file__).resolve().parents[2] / "slurm"
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = os.path.abspath(os.environ["NTK_PROGRAM"])
 
 
 class Template(unittest.TestCase):
-    TEMPLATE = SLURM / "cpu.sbatch"
+    TEMPLATE = "cpu"
+    START = ["srun", "--mpi=pmix", "--cpus-per-task=4"]
+    MORE = {}  # variables that this kind of job has
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        srun = self.folder / "srun"
-        srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-        srun.chmod(0o755)
+        shutil.copytree(ROOT / "slurm", self.folder / "slurm")  # submitted from here
+        for name in ("srun", "mpirun", "scontrol"):
+            path = self.folder / name
+            # The program's part: $LAUNCHED, a line of shell.
+            path.write_text(f"""#!/bin/bash
+printf '%s\\n' {name} "$@" >{self.folder}/{name}.said
+env >{self.folder}/{name}.env
+[[ {name} == scontrol ]] || eval "$LAUNCHED"
+""")
+            path.chmod(0o755)
+        self.run_directory = self.folder / "run"
+        self.run_directory.mkdir()
+        self.summary = self.run_directory / "summary.json"
+        self.job = self.folder / "job.toml"
+        self.job.write_text(f'[run]\ndirectory = "{self.run_directory}"\n[model]\npath = "m"\n'
+                            '[data]\ntrain = "t.h5"\n')
 
-    def words(self, *arguments, code=0, **variables):
-        """What srun is called with."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_")}
-        path = f"{self.folder}:{kept['PATH']}"
-        result = subprocess.run(["bash", self.TEMPLATE, *arguments], text=True, capture_output=True,
-                                env={**kept, "PATH": path, "SLURM_CPUS_PER_TASK": "4", **variables})
-        self.assertEqual(result.returncode, code, result.stderr)
-        return result.stdout.split("\n")[:-1]
+    def start(self, *arguments, **variables):
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "NTK_"))}
+        settings = {"PATH": f"{self.folder}:{kept['PATH']}", "NTK_PROGRAM": PROGRAM,
+                    "SLURM_CPUS_PER_TASK": "4", "SLURM_JOB_ID": "7", "LAUNCHED": "", **self.MORE}
+        for said in self.folder.glob("*.said"):
+            said.unlink()
+        return subprocess.Popen(["bash", f"slurm/{self.TEMPLATE}.sbatch", *map(str, arguments)],
+                                cwd=self.folder, text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, env={**kept, **settings, **variables})
 
+    def ends(self, process, code=0):
+        text, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, code, text)
+        return text
+
+    def said(self, name):
+        path = self.folder / f"{name}.said"
+        return path.read_text().split("\n")[:-1] if path.exists() else []
+
+    def words(self, *arguments, launcher="srun", **variables):
+        self.ends(self.start(*arguments, **variables))
+        return self.said(launcher)
+
+
+class Cpu(Template):
     def memory(self, **variables):
-        words = self.words("job.toml", **variables)
+        words = self.words(self.job, **variables)
         return [w.split("=")[1] for w in words if w.startswith("kernel.memory_gib=")]
 
     def test_command(self):
-        words = self.words("job.toml", "--set", "data.samples=5", SLURM_MEM_PER_CPU="2048")
-        self.assertEqual(words, ["--mpi=pmix", "--cpus-per-task=4", "build/release/ntk", "run",
-                                 "job.toml", "--set", "kernel.memory_gib=6.40", "--set",
-                                 "data.samples=5"])
+        words = self.words(self.job, "--set", "data.samples=5", SLURM_MEM_PER_CPU="2048")
+        self.assertEqual(words, [*self.START, PROGRAM, "run", str(self.job), "--set",
+                                 "kernel.memory_gib=6.40", "--set", "data.samples=5"])
+
+    def test_verb(self):
+        words = self.words("merge", self.job)
+        self.assertEqual(words, [*self.START, PROGRAM, "merge", str(self.job)])
+
+    def test_mpirun(self):
+        words = self.words(self.job, launcher="mpirun", NTK_LAUNCHER="mpirun", SLURM_NTASKS="6")
+        self.assertEqual(words, ["mpirun", "--bind-to", "none", "-n", "6", PROGRAM, "run",
+                                 str(self.job)])
 
     def test_memory_of_a_node_is_shared_by_its_ranks(self):
         node = {"SLURM_MEM_PER_NODE": "65536"}  # sbatch --mem=64G: no memory per CPU is set
@@ -51,20 +97,167 @@ class Template(unittest.TestCase):
         self.assertEqual(self.memory(SLURM_MEM_PER_CPU="0"), [])
 
     def test_usage(self):
-        self.assertEqual(self.words(code=2), [])
+        self.assertIn("no job file", self.ends(self.start(), code=2))
+        text = self.ends(self.start(self.job, "--set", "kernel.nope=1"), code=2)
+        self.assertIn("kernel.nope", text)
+        self.assertIn("STATUS: usage error", text)
+        self.assertEqual(self.said("srun"), [])
+
+    def test_site(self):
+        site = self.folder / "slurm/sites/here.env"
+        site.write_text('NTK_MPI=pmix_v4\nNTK_SCRATCH=/scratch$UNSET\nexport FROM_SITE=1\n')
+        words = self.words(self.job, "--set", "run.directory=a/b", NTK_SITE="here")
+        self.assertEqual(words, ["srun", "--mpi=pmix_v4", "--cpus-per-task=4", PROGRAM, "run",
+                                 str(self.job), "--set", "run.directory=a/b", "--set",
+                                 "run.directory=/scratch/a/b"])
+        self.assertIn("FROM_SITE=1", (self.folder / "srun.env").read_text())
+        absolute = self.words(self.job, NTK_SITE="here")
+        self.assertEqual(absolute[-1], str(self.job))
+        self.ends(self.start(self.job, NTK_SITE="nowhere"), code=2)
+
+    def test_example_of_a_site_is_shell(self):
+        example = ROOT / "slurm/sites/example.env"
+        text = subprocess.run(["bash", "-c", f"module() {{ echo \"module $*\"; }}; source {example}; "
+                               "env"], check=True, text=True, capture_output=True).stdout
+        for words in ("module load", "SBATCH_ACCOUNT=", "SBATCH_PARTITION="):
+            self.assertIn(words, text)
 
 
-class GpuTemplate(Template):
-    TEMPLATE = SLURM / "gpu.sbatch"
+class Gpu(Template):
+    TEMPLATE = "gpu"
+    MORE = {"SLURM_GPUS_PER_NODE": "4"}
 
     def test_command(self):
-        words = self.words("job.toml", "--set", "data.samples=5", SLURM_MEM_PER_CPU="2048")
-        self.assertEqual(words, ["--mpi=pmix", "--gpu-bind=none", "--cpus-per-task=4",
-                                 "build/release/ntk", "run", "job.toml", "--set",
-                                 "kernel.device=cuda", "--set", "data.samples=5"])
+        words = self.words(self.job, "--set", "data.samples=5", SLURM_MEM_PER_CPU="2048")
+        self.assertEqual(words, [*self.START, "--gpu-bind=none", PROGRAM, "run", str(self.job),
+                                 "--set", "kernel.device=cuda", "--set", "data.samples=5"])
 
-    def test_memory_of_a_node_is_shared_by_its_ranks(self):
-        self.assertEqual(self.memory(SLURM_MEM_PER_NODE="65536"), [])  # the GPU's own limit counts
+    def test_mpirun_is_told_nothing_of_gpus(self):
+        words = self.words(self.job, launcher="mpirun", NTK_LAUNCHER="mpirun")
+        self.assertEqual(words, ["mpirun", "--bind-to", "none", PROGRAM, "run", str(self.job),
+                                 "--set", "kernel.device=cuda"])
+
+
+class Array(Template):
+    TEMPLATE = "array"
+
+    def test_line_of_a_list(self):
+        jobs = self.folder / "list.txt"
+        jobs.write_text(f"{self.job} --set run.seed=1\n"
+                        f"kernel {self.job} --set 'model.parameters={{ include = [\"a b\"] }}' "
+                        "run.seed=2\n\n$(touch run/evil)\n")
+        words = self.words(jobs, SLURM_ARRAY_TASK_ID="1")
+        self.assertEqual(words[3:], [PROGRAM, "run", str(self.job), "--set", "run.seed=1"])
+        words = self.words(jobs, SLURM_ARRAY_TASK_ID="2")
+        self.assertEqual(words[3:], [PROGRAM, "kernel", str(self.job), "--set",
+                                     'model.parameters={ include = ["a b"] }', "run.seed=2"])
+        for task in ("3", "4", "5"):  # empty, no job file, beyond the end
+            self.ends(self.start(jobs, SLURM_ARRAY_TASK_ID=task), code=2)
+            self.assertEqual(self.said("srun"), [])
+        self.assertFalse((self.run_directory / "evil").exists())
+
+    def test_share(self):
+        words = self.words("--shares", "8", self.job, "--set", "run.seed=1",
+                           SLURM_ARRAY_TASK_ID="3")
+        self.assertEqual(words[3:], [PROGRAM, "kernel", str(self.job), "--set", "run.seed=1",
+                                     "--share", "3/8"])
+
+    def test_no_array(self):
+        self.assertIn("no array task", self.ends(self.start(self.job), code=2))
+        self.ends(self.start("--shares", "8", SLURM_ARRAY_TASK_ID="3"), code=2)
+
+
+class Again(Template):
+    """After exit code 85."""
+
+    def stopped(self, reason="signal SIGUSR1", units=5, arguments=(), **variables):
+        """One start that ends with 85. Returns whether the job was queued again."""
+        after = self.folder / "after.json"
+        after.write_text(json.dumps({"exit_code": 85, "stop": {"reason": reason},
+                                     "kernel": {"units": 100, "units_done": units}}))
+        process = self.start(self.job, *arguments, **variables,
+                             LAUNCHED=f"cp {after} {self.summary}; exit 85")
+        self.text = self.ends(process, code=85)
+        queued = self.said("scontrol") == ["scontrol", "requeue", "7"]
+        self.assertEqual(queued, "slurm: queued again" in self.text, self.text)
+        return queued
+
+    def test_reasons(self):
+        for reason in ("signal SIGUSR1", "end of the Slurm job", "run.max_hours"):
+            self.summary.unlink(missing_ok=True)
+            self.assertTrue(self.stopped(reason), reason)
+        for reason in ("STOP file", "signal SIGTERM", "signal SIGINT"):
+            self.summary.unlink(missing_ok=True)
+            self.assertFalse(self.stopped(reason), reason)
+            self.assertIn(reason, self.text)
+
+    def test_only_after_85(self):
+        for code in (0, 2, 7, 137):
+            self.ends(self.start(self.job, LAUNCHED=f"exit {code}"), code=code)
+            self.assertEqual(self.said("scontrol"), [])
+
+    def test_85_without_a_summary(self):
+        text = self.ends(self.start(self.job, LAUNCHED="exit 85"), code=85)
+        self.assertIn("something unknown", text)
+        self.assertEqual(self.said("scontrol"), [])
+
+    def test_cap(self):
+        self.assertTrue(self.stopped(units=5, NTK_MAX_REQUEUES="3", SLURM_RESTART_COUNT="2"))
+        self.assertFalse(self.stopped(units=9, NTK_MAX_REQUEUES="3", SLURM_RESTART_COUNT="3"))
+        self.assertIn("NTK_MAX_REQUEUES", self.text)
+
+    def test_without_progress(self):
+        self.assertTrue(self.stopped(units=5))
+        self.assertTrue(self.stopped(units=5))  # once may be bad luck
+        self.assertTrue(self.stopped(units=6))
+        self.assertTrue(self.stopped(units=6))
+        self.assertFalse(self.stopped(units=6))
+        self.assertIn("2 starts in a row without a new tile", self.text)
+
+    def test_another_job_counts_anew(self):
+        (self.run_directory / "requeue.txt").write_text("6 1\n")
+        self.stopped(units=0)
+        self.assertTrue(self.said("scontrol"))
+        self.assertEqual((self.run_directory / "requeue.txt").read_text(), "7 1\n")
+
+    def test_directory_of_an_override(self):
+        other = self.folder / "other"
+        other.mkdir()
+        self.summary = other / "summary.json"
+        for option in (("--set", f"run.directory={other}"), (f"--set=run.directory={other}",),
+                       ("--set", "run.seed=2", f"run.directory={other}", "--verify")):
+            self.summary.unlink(missing_ok=True)
+            self.assertTrue(self.stopped(arguments=option), option)
+
+
+class Signals(Template):
+    """What reaches the launcher, and with which code the job ends."""
+
+    LAUNCHED = ("trap 'echo launcher got USR1; sleep 0.5; exit 85' USR1; "
+                "trap 'echo launcher got TERM; exit 1' TERM; "
+                "echo ready; for i in {1..200}; do sleep 0.05; done; exit 9")
+
+    def signalled(self, *signals, launched=LAUNCHED, code=85, **variables):
+        process = self.start(self.job, LAUNCHED=launched, **variables)
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.2)
+        return self.ends(process, code=code)
+
+    def test_usr1_is_passed_on_and_waited_for(self):
+        for launcher in ("srun", "mpirun"):
+            text = self.signalled(signal.SIGUSR1, NTK_LAUNCHER=launcher)
+            self.assertIn("launcher got USR1", text)
+
+    def test_usr1_twice(self):
+        self.signalled(signal.SIGUSR1, signal.SIGUSR1)
+
+    def test_term_is_only_waited_for(self):
+        ends = "echo ready; sleep 1; exit 85"  # as the ranks do, which Slurm signals too
+        text = self.signalled(signal.SIGTERM, launched=ends)
+        self.assertNotIn("got", text)
+        self.assertEqual(self.said("scontrol"), [])
 
 
 if __name__ == "__main__":
