@@ -79,7 +79,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   }
   if (writer.state() == store::KernelWriter::State::resumed) {
     log::info("kernel: going on with {}/kernel.h5.partial, {} tiles are there ({} damaged)",
-              job.run.directory, writer.units_done(), writer.units_damaged());
+              job.run.directory, writer.units_done(), writer.checked().damaged);
   }
   parallel::collectively(comm, [&] {
     if (rank == 0) {

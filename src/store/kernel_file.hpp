@@ -51,6 +51,9 @@ struct KernelSpec {
   // Keys of `identity` in which a restarted job may differ (kernel.allow_other_hardware); the file
   // keeps its own values.
   std::vector<std::string> free_keys;
+  // The key of `identity` that holds the number of training samples: a kernel with more of them has
+  // all tiles of one with fewer, but for those of its last, incomplete batch.
+  std::string size_key = "data.samples";
   bool mirror_planned = true;  // counts the upper triangle when free space is checked
 };
 
@@ -83,23 +86,67 @@ struct MeasuredError {
 // otherwise, range 0 in both cases.
 bool carries_outputs(const TileGrid& grid, const Unit& unit);
 
+inline constexpr const char* kernel_name = "kernel.h5";
+
+// Which file of a run directory is made, and from what.
+struct FileRequest {
+  std::string name = kernel_name;
+  // Of a share (any other name): the units its file is to hold. Its matrices have their full size,
+  // but nothing is written into the rest, which takes no room on the disk.
+  std::vector<Unit> units;
+  std::vector<std::string> sources;  // further kernel files whose tiles are taken, of the same job
+  bool repair = false;               // takes the intact tiles of a complete file into a new one
+};
+
+// Where a file stands. A complete share has its own units; `complete` is also what is said of a
+// share when the kernel is.
+enum class FileState { fresh, resumed, complete };
+
+// One process; changes nothing. What a writer would find. Throws Error(usage) and Error(io) as it
+// does for files that it cannot use.
+FileState find_state(const std::string& directory, const KernelSpec& spec,
+                     const FileRequest& request = {});
+
+// The outcome of checking tiles, or of taking them from another file. An entry is a tile, with
+// several ranges one range of a tile or their sum.
+struct Checked {
+  std::string path;          // the file they were read from
+  std::int64_t entries = 0;  // that were looked at
+  std::int64_t damaged = 0;  // those of them, and other parts of the file, that are damaged
+  double bytes = 0;          // read
+  double seconds = 0;
+};
+
+// Collective. Checks a complete file: all checksums, the upper triangle against the lower one,
+// and what is known without computing (rows, samples, panels). Damage is told. Any work is divided
+// over the ranks.
+Checked check_complete(MPI_Comm comm, const std::string& directory, const KernelSpec& spec,
+                       const FileRequest& request = {});
+
 class KernelWriter {
  public:
-  enum class State { fresh, resumed, complete };
+  using State = FileState;
 
-  // Collective. Opens `directory`/kernel.h5.partial for going on, or creates it, or finds
-  // `directory`/kernel.h5 complete. Refuses (usage) a file of another identity, naming the keys
-  // that differ. On resumption every journalled unit's checksums are verified, the work divided
-  // over the ranks; damaged units are reported and counted as undone.
-  KernelWriter(MPI_Comm comm, const std::string& directory, const KernelSpec& spec);
+  // Collective. Goes on with `directory`/NAME.partial, or creates it, or finds `directory`/NAME
+  // complete. Refuses (usage) a file of another identity, naming the keys that differ. On
+  // resumption every journalled unit's checksums are verified, the work divided over the ranks;
+  // damaged units are reported and counted as undone.
+  //
+  // A file of the same identity with fewer samples is grown: intact tiles that are also the larger
+  // kernel's are copied; a complete file stays until the new one gets its name, an unfinished one
+  // is set aside as NAME.smaller-SAMPLES until then.
+  KernelWriter(MPI_Comm comm, const std::string& directory, const KernelSpec& spec,
+               const FileRequest& request = {});
   ~KernelWriter();
   KernelWriter(KernelWriter&&) noexcept;
 
   State state() const;
-  bool done(const Unit& unit) const;  // as known when the file was opened
-  std::int64_t units() const;         // of all sets and ranges
-  std::int64_t units_done() const;
-  std::int64_t units_damaged() const;
+  // Whether a unit is there or not asked for, as known when the file was opened.
+  bool done(const Unit& unit) const;
+  std::int64_t units() const;                 // asked for, of all sets and ranges
+  std::int64_t units_done() const;            // those of them that are there
+  const Checked& checked() const;             // on resumption
+  const std::vector<Checked>& taken() const;  // from every other file
 
   // Independent (not collective). Data, fsync, journal, fsync.
   void write(const Unit& unit, const TileData& data);
@@ -112,6 +159,8 @@ class KernelWriter {
   // writes the measured error, marks complete, flushes, syncs, renames to kernel.h5, syncs the
   // directory. Error(internal) when a unit is missing.
   void finish(bool mirror, const MeasuredError& error, const nlohmann::json& closing_provenance);
+  // Collective, when every unit of a share is written: gives the file its final name.
+  void finish_share();
 
  private:
   struct Impl;

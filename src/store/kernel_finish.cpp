@@ -25,7 +25,7 @@ void add_ranges(const parallel::Communicator& comm, const TileFile& file, const 
   struct Sum {
     int set;
     std::int64_t tile;
-    std::vector<std::uint64_t> checksums;
+    JournalEntry entry;
   };
   parallel::collectively(comm, [&] {
     std::vector<Sum> sums;
@@ -34,12 +34,12 @@ void add_ranges(const parallel::Communicator& comm, const TileFile& file, const 
       if (written.has(set, tile, sum) || turn++ % comm.size() != comm.rank()) return;
       Sum& made = sums.emplace_back(Sum{set, tile, {}});
       for (std::size_t m = 0; m <= spec.groups.size(); ++m)
-        made.checksums.push_back(
+        made.entry.checksums.push_back(
             file.write_tile(set, tile, sum, m, add_up(file, spec, set, tile, m)));
     });
     file.sync();
     for (const Sum& made : sums) {
-      file.journal(made.set, made.tile, sum, made.checksums, nullptr);
+      file.journal(made.set, made.tile, sum, made.entry);
       written.put(made.set, made.tile, sum);
     }
     file.sync();

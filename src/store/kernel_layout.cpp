@@ -1,6 +1,7 @@
 #include "store/kernel_layout.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "base/log.hpp"
@@ -75,27 +76,33 @@ void visit_table(const SampleTable& table, std::int64_t samples, Visit visit) {
   one("group", table.group, {samples});
 }
 
-void write_known(hid_t file, const KernelSpec& spec, const KernelSet& set) {
-  const auto put = [&](const std::string& path, const auto& values) {
-    h5::Dataset(file, path).write_all(values);
-  };
+// Calls visit(path, values, dims) for all of a set that is known before the first tile.
+template <class Visit>
+void visit_known(const KernelSpec& spec, const KernelSet& set, Visit visit) {
   std::vector<std::int64_t> sample, output;
   for (std::int64_t row = 0; row < set.grid.rows(); ++row) {
     sample.push_back(row / spec.rows_per_sample);
     output.push_back(row % spec.rows_per_sample);
   }
-  put(rows_path(set.name) + "/sample", sample);
-  put(rows_path(set.name) + "/output", output);
+  const h5::Dims rows{set.grid.rows()};
+  visit(rows_path(set.name) + "/sample", sample, rows);
+  visit(rows_path(set.name) + "/output", output, rows);
   visit_table(set.samples, samples_of(spec, set),
-              [&](const std::string& name, const auto& values, const h5::Dims&) {
-                put(samples_path(set.name) + "/" + name, values);
+              [&](const std::string& name, const auto& values, const h5::Dims& dims) {
+                visit(samples_path(set.name) + "/" + name, values, dims);
               });
+  const std::string journal = journal_path(set.name);
+  visit(journal + "/row_starts", set.grid.row_starts, h5::Dims{set.grid.row_panels() + 1});
+  visit(journal + "/column_starts", set.grid.column_starts, h5::Dims{set.grid.column_panels() + 1});
+}
+
+void write_known(hid_t file, const KernelSpec& spec, const KernelSet& set) {
+  visit_known(spec, set, [&](const std::string& path, const auto& values, const h5::Dims&) {
+    h5::Dataset(file, path).write_all(values);
+  });
   if (!set.samples.label.empty())
     h5::write_attribute(h5::open_object(file, samples_path(set.name) + "/label"), "classes",
                         set.samples.classes);
-  const std::string journal = journal_path(set.name);
-  put(journal + "/row_starts", set.grid.row_starts);
-  put(journal + "/column_starts", set.grid.column_starts);
 }
 
 }  // namespace
@@ -145,7 +152,8 @@ std::vector<PlannedDataset> planned_datasets(const KernelSpec& spec) {
       out.push_back({matrix_path(parent, spec.groups, m),
                      type,
                      {grid.rows(), grid.columns()},
-                     upper_entries(grid) * static_cast<std::int64_t>(H5Tget_size(type))});
+                     upper_entries(grid) * static_cast<std::int64_t>(H5Tget_size(type)),
+                     true});
   };
   const hid_t stored = spec.single_precision ? H5T_IEEE_F32LE : H5T_IEEE_F64LE;
   const auto matrix_count = static_cast<std::int64_t>(spec.groups.size()) + 1;
@@ -251,7 +259,7 @@ std::vector<std::string> differing_keys(const nlohmann::json& a, const nlohmann:
   return differing;
 }
 
-void check_identity(hid_t file, const std::string& path, const KernelSpec& spec) {
+nlohmann::json read_identity(hid_t file, const std::string& path) {
   require(h5::has_attribute(file, "format") && h5::read_attribute(file, "format") == kernel_format,
           ExitCode::io, "cannot use {} (it is not a kernel file) choose another run.directory",
           path);
@@ -259,28 +267,78 @@ void check_identity(hid_t file, const std::string& path, const KernelSpec& spec)
   require(version == kernel_format_version, ExitCode::io,
           "cannot use {} (format version {}, this program knows {}) use the program that wrote it",
           path, version.dump(), kernel_format_version);
-  const auto stored = nlohmann::json::parse(h5::read_attribute(file, "identity").get<std::string>(),
-                                            nullptr, false);
+  const auto text = h5::read_attribute(file, "identity");
+  const auto stored =
+      text.is_string() ? nlohmann::json::parse(text.get<std::string>(), nullptr, false) : text;
   require(stored.is_object(), ExitCode::io,
           "cannot use {} (its identity is no JSON object) it is "
           "damaged: choose another run.directory",
           path);
-  const auto text = [](const nlohmann::json& from, const std::string& key) {
+  return stored;
+}
+
+namespace {
+
+bool is_free(const KernelSpec& spec, const std::string& key) {
+  return std::find(spec.free_keys.begin(), spec.free_keys.end(), key) != spec.free_keys.end();
+}
+
+std::vector<std::string> binding_keys(const nlohmann::json& stored, const KernelSpec& spec) {
+  auto keys = differing_keys(stored, spec.identity);
+  std::erase_if(keys, [&](const std::string& key) { return is_free(spec, key); });
+  return keys;
+}
+
+// KEY: file VALUE, job VALUE
+std::string difference(const nlohmann::json& stored, const KernelSpec& spec,
+                       const std::string& key) {
+  const auto text = [&](const nlohmann::json& from) {
     return from.contains(key) ? from[key].dump() : std::string("none");
   };
+  return fmt::format("{}: file {}, job {}", key, text(stored), text(spec.identity));
+}
+
+Kinship kinship(const nlohmann::json& stored, const KernelSpec& spec) {
+  const auto keys = binding_keys(stored, spec);
+  if (keys.empty()) return Kinship::same;
+  const auto size = [&](const nlohmann::json& of) {
+    return of.value(spec.size_key, nlohmann::json());
+  };
+  const auto theirs = size(stored), ours = size(spec.identity);
+  if (keys.size() > 1 || keys.front() != spec.size_key || !theirs.is_number_integer() ||
+      !ours.is_number_integer())
+    return Kinship::other;
+  return theirs < ours ? Kinship::smaller : Kinship::larger;
+}
+
+}  // namespace
+
+Kinship kinship(hid_t file, const std::string& path, const KernelSpec& spec) {
+  return kinship(read_identity(file, path), spec);
+}
+
+Kinship check_identity(hid_t file, const std::string& path, const KernelSpec& spec) {
+  const auto stored = read_identity(file, path);
   std::vector<std::string> differences;
-  for (const auto& key : differing_keys(stored, spec.identity)) {
-    const std::string line =
-        fmt::format("{}: file {}, job {}", key, text(stored, key), text(spec.identity, key));
-    if (std::find(spec.free_keys.begin(), spec.free_keys.end(), key) != spec.free_keys.end())
-      log::warn("{} goes on with another value of {}", path, line);
-    else
-      differences.push_back(line);
-  }
+  for (const auto& key : binding_keys(stored, spec))
+    differences.push_back(difference(stored, spec, key));
+  const Kinship found = kinship(stored, spec);
+  require(found != Kinship::larger, ExitCode::usage,
+          "{} holds a larger kernel ({}; kernels grow but do not shrink) use another run.directory "
+          "or as many samples",
+          path, fmt::join(differences, "; "));
   require(
-      differences.empty(), ExitCode::usage,
+      found != Kinship::other, ExitCode::usage,
       "{} holds another job's kernel ({}) use another run.directory or the first job's settings",
       path, fmt::join(differences, "; "));
+  return found;
+}
+
+void warn_of_free_keys(const std::string& path, const KernelSpec& spec) {
+  const auto stored = read_identity(h5::open_file(path), path);
+  for (const auto& key : differing_keys(stored, spec.identity))
+    if (is_free(spec, key))
+      log::warn("{} goes on with another value of {}", path, difference(stored, spec, key));
 }
 
 void check_layout(hid_t file, const std::string& path, const KernelSpec& spec) {
@@ -290,23 +348,32 @@ void check_layout(hid_t file, const std::string& path, const KernelSpec& spec) {
       require(dataset.bytes() == planned.bytes(), ExitCode::io,
               "{} has another type than this job's", planned.path);
     }
-    for (const auto& set : spec.sets) {
-      const std::string journal = journal_path(set.name);
-      const bool equal =
-          h5::read<std::int64_t>(file, journal + "/row_starts") == set.grid.row_starts &&
-          h5::read<std::int64_t>(file, journal + "/column_starts") == set.grid.column_starts &&
-          (set.samples.source_row.empty() ||
-           h5::read<std::int64_t>(file, samples_path(set.name) + "/source_row") ==
-               set.samples.source_row);
-      require(equal, ExitCode::io, "{} has other panels or samples than this job's",
-              matrices_path(set.name));
-    }
+    const auto altered = altered_datasets(file, spec);
+    require(altered.empty(), ExitCode::io, "{} differs from this job's", fmt::join(altered, ", "));
   } catch (const Error& error) {
     fail(ExitCode::io,
          "cannot go on with {} (it is laid out in another way: {}) use another "
          "run.directory, or the program that wrote it",
          path, error.what());
   }
+}
+
+std::vector<std::string> altered_datasets(hid_t file, const KernelSpec& spec) {
+  std::vector<std::string> altered;
+  for (const auto& set : spec.sets)
+    visit_known(
+        spec, set,
+        [&]<class T>(const std::string& path, const std::vector<T>& values, const h5::Dims& dims) {
+          try {
+            // As bytes: targets may be no numbers.
+            const std::vector<T> stored = h5::read<T>(file, path, dims);
+            if (std::memcmp(stored.data(), values.data(), values.size() * sizeof(T)) == 0) return;
+          } catch (const Error&) {
+            // Told with the others.
+          }
+          altered.push_back(path);
+        });
+  return altered;
 }
 
 }  // namespace ntk::store

@@ -44,6 +44,7 @@ struct PlannedDataset {
   hid_t type;
   h5::Dims dims;
   std::int64_t sparse_bytes = 0;
+  bool matrix = false;  // written tile by tile
   std::int64_t bytes() const;
 };
 std::vector<PlannedDataset> planned_datasets(const KernelSpec& spec);
@@ -59,9 +60,24 @@ void lay_out(const std::string& path, const KernelSpec& spec);
 // The keys, ascending, that two identities do not both have with one value.
 std::vector<std::string> differing_keys(const nlohmann::json& a, const nlohmann::json& b);
 
-// Throws Error(usage) naming the identity keys in which the file differs from the job, and
-// Error(io) for a file that is none of ours or is laid out in another way.
-void check_identity(hid_t file, const std::string& path, const KernelSpec& spec);
+// The identity that a file was made for. Throws Error(io) for a file that is none of ours.
+nlohmann::json read_identity(hid_t file, const std::string& path);
+
+// What a file's kernel is to the job's. Smaller, larger: the same but for the number of samples
+// (KernelSpec::size_key), of which kernels with fewer hold a part of the tiles of those with more.
+enum class Kinship { same, smaller, larger, other };
+// Throws as read_identity.
+Kinship kinship(hid_t file, const std::string& path, const KernelSpec& spec);
+
+// The kinship of a file that the job may use, same or smaller. Throws Error(usage) naming the
+// identity keys in which another file differs from the job, and as kinship.
+Kinship check_identity(hid_t file, const std::string& path, const KernelSpec& spec);
+// Says in which of the job's free keys the file differs.
+void warn_of_free_keys(const std::string& path, const KernelSpec& spec);
+// Throws Error(io) for a file of the same kernel that is laid out in another way.
 void check_layout(hid_t file, const std::string& path, const KernelSpec& spec);
+// The datasets of a file of the same kernel that differ from what the layout wrote into them: rows,
+// samples, panels. One that is missing or has another shape differs too.
+std::vector<std::string> altered_datasets(hid_t file, const KernelSpec& spec);
 
 }  // namespace ntk::store

@@ -1,33 +1,42 @@
 #include <exception>
 #include <optional>
 
-#include "base/heartbeat.hpp"
 #include "base/log.hpp"
 #include "parallel/collectives.hpp"
+#include "store/disk.hpp"
 #include "store/first_rank.hpp"
 #include "store/kernel_finish.hpp"
 #include "store/run_files.hpp"
 #include "store/tile_checks.hpp"
 #include "store/tile_file.hpp"
+#include "store/tile_import.hpp"
 #include "store/tile_states.hpp"
 
 namespace ntk::store {
 
 struct KernelWriter::Impl {
-  Impl(MPI_Comm mpi, const std::string& directory, const KernelSpec& kernel)
+  Impl(MPI_Comm mpi, const std::string& directory, const KernelSpec& kernel,
+       const FileRequest& what)
       : comm(parallel::Communicator::borrow(mpi)),
         spec(kernel),
-        names(directory, "kernel.h5"),
-        done(checked(spec)) {
-    int found = 0;
-    on_first(comm, [&] { found = static_cast<int>(prepare(directory, names, spec)); });
-    parallel::broadcast(comm, &found, sizeof found);
-    state = static_cast<State>(found);
+        names(directory, what.name),
+        wanted(wanted_of(valid(spec), what)),
+        done(spec) {
+    std::string found;
+    on_first(comm, [&] {
+      const Prepared prepared = prepare(directory, spec, what);
+      found = nlohmann::json{{"state", prepared.state}, {"sources", prepared.sources}}.dump();
+    });
+    parallel::broadcast(comm, found);
+    const auto prepared = nlohmann::json::parse(found);
+    state = prepared["state"].get<FileState>();
     if (state == State::complete) {
       done = TileStates(spec, true);
     } else {
       open();
-      if (state == State::resumed) damaged = check_journal(comm, *file, spec, done);
+      if (state == State::resumed) checked = check_journal(comm, names.partial, *file, spec, done);
+      for (const std::string source : prepared["sources"])
+        taken.push_back(take_tiles(comm, source, spec, *file, wanted, done));
     }
     written = done;
   }
@@ -46,7 +55,7 @@ struct KernelWriter::Impl {
     }
   }
 
-  static const KernelSpec& checked(const KernelSpec& spec) {
+  static const KernelSpec& valid(const KernelSpec& spec) {
     check_spec(spec);
     return spec;
   }
@@ -61,20 +70,9 @@ struct KernelWriter::Impl {
   }
 
   void write(const Unit& unit, const TileData& data) {
-    ensure(data.groups.size() == spec.groups.size(), "a tile with {} groups for {}",
-           data.groups.size(), spec.groups.size());
-    const bool with_outputs =
-        carries_outputs(spec.sets[static_cast<std::size_t>(unit.set)].grid, unit);
-    ensure(with_outputs || data.outputs.empty(), "outputs with tile {} of set {}, range {}",
-           unit.tile, unit.set, unit.range);
-    std::vector<std::uint64_t> checksums{
-        file->write_tile(unit.set, unit.tile, unit.range, 0, data.total)};
-    for (std::size_t g = 0; g < data.groups.size(); ++g)
-      checksums.push_back(file->write_tile(unit.set, unit.tile, unit.range, g + 1, data.groups[g]));
-    std::uint64_t outputs = 0;
-    if (with_outputs) outputs = file->write_outputs(unit.set, unit.tile, data.outputs);
+    const JournalEntry entry = file->write(unit.set, unit.tile, unit.range, data);
     file->sync();
-    file->journal(unit.set, unit.tile, unit.range, checksums, with_outputs ? &outputs : nullptr);
+    file->journal(unit.set, unit.tile, unit.range, entry);
     file->sync();
     written.put(unit.set, unit.tile, unit.range);
   }
@@ -88,19 +86,47 @@ struct KernelWriter::Impl {
     return total;
   }
 
-  void finish(bool mirror, const MeasuredError& error, const nlohmann::json& closing) {
+  // Units asked for that `states` has not got.
+  std::int64_t missing(const TileStates& states) const {
+    std::int64_t count = 0;
+    for_units(spec, [&](const Unit& unit) {
+      count += wanted.has(unit.set, unit.tile, unit.range) && !states.has(unit);
+    });
+    return count;
+  }
+
+  void expect_all() {
     ensure(file.has_value(), "a complete kernel file is finished again");
     written.unite(comm);
-    std::int64_t missing = 0;
-    for_units(spec, [&](const Unit& unit) { missing += !written.has(unit); });
-    ensure(missing == 0, "{} units of the kernel file are missing at the end", missing);
+    ensure(missing(written) == 0, "{} units of the kernel file are missing at the end",
+           missing(written));
+  }
+
+  void close() {
+    parallel::collectively(comm, [&] { file->close(); });
+    file.reset();
+  }
+
+  void finish(bool mirror, const MeasuredError& error, const nlohmann::json& closing) {
+    expect_all();
     ensure(static_cast<std::int64_t>(error.samples.size()) == spec.error_samples,
            "{} error samples for {}", error.samples.size(), spec.error_samples);
     add_ranges(comm, *file, spec, written);
     fill_last(comm, *file, spec, mirror, error);
-    parallel::collectively(comm, [&] { file->close(); });
-    file.reset();
-    on_first(comm, [&] { conclude(names, spec, mirror, closing); });
+    close();
+    on_first(comm, [&] {
+      conclude(names, spec, mirror, closing);
+      remove_asides(names, spec);
+    });
+  }
+
+  void finish_share() {
+    expect_all();
+    close();
+    on_first(comm, [&] {
+      rename_durably(names.partial, names.complete);
+      remove_asides(names, spec);
+    });
   }
 
   parallel::Communicator comm;
@@ -108,13 +134,16 @@ struct KernelWriter::Impl {
   FileNames names;
   State state = State::fresh;
   std::optional<TileFile> file;
-  TileStates done;           // when the file was opened
+  TileStates wanted;         // the units that the file is to hold
+  TileStates done;           // those there when the file was opened
   TileStates written{done};  // the same and what this rank wrote since
-  std::int64_t damaged = 0;
+  Checked checked;
+  std::vector<Checked> taken;
 };
 
-KernelWriter::KernelWriter(MPI_Comm comm, const std::string& directory, const KernelSpec& spec)
-    : impl_(std::make_unique<Impl>(comm, directory, spec)) {}
+KernelWriter::KernelWriter(MPI_Comm comm, const std::string& directory, const KernelSpec& spec,
+                           const FileRequest& request)
+    : impl_(std::make_unique<Impl>(comm, directory, spec, request)) {}
 KernelWriter::~KernelWriter() = default;
 KernelWriter::KernelWriter(KernelWriter&&) noexcept = default;
 
@@ -123,23 +152,23 @@ KernelWriter::State KernelWriter::state() const {
 }
 
 bool KernelWriter::done(const Unit& unit) const {
-  return impl_->done.has(unit);
+  return impl_->done.has(unit) || !impl_->wanted.has(unit.set, unit.tile, unit.range);
 }
 
 std::int64_t KernelWriter::units() const {
-  std::int64_t count = 0;
-  for_units(impl_->spec, [&](const Unit&) { ++count; });
-  return count;
+  return impl_->missing(TileStates(impl_->spec));
 }
 
 std::int64_t KernelWriter::units_done() const {
-  std::int64_t count = 0;
-  for_units(impl_->spec, [&](const Unit& unit) { count += done(unit); });
-  return count;
+  return units() - impl_->missing(impl_->done);
 }
 
-std::int64_t KernelWriter::units_damaged() const {
-  return impl_->damaged;
+const Checked& KernelWriter::checked() const {
+  return impl_->checked;
+}
+
+const std::vector<Checked>& KernelWriter::taken() const {
+  return impl_->taken;
 }
 
 void KernelWriter::write(const Unit& unit, const TileData& data) {
@@ -155,6 +184,10 @@ std::vector<double> KernelWriter::read_total(std::int64_t tile) const {
 void KernelWriter::finish(bool mirror, const MeasuredError& error,
                           const nlohmann::json& closing_provenance) {
   impl_->finish(mirror, error, closing_provenance);
+}
+
+void KernelWriter::finish_share() {
+  impl_->finish_share();
 }
 
 }  // namespace ntk::store

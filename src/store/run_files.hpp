@@ -1,10 +1,12 @@
 // The files that one kernel file is made of over its life in a run directory, and what a start
-// finds of them.
+// finds of them and does about it.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "store/kernel_file.hpp"
+#include "store/tile_states.hpp"
 
 namespace ntk::store {
 
@@ -18,10 +20,25 @@ struct FileNames {
   std::string partial;   // while it is being made
   std::string undo;      // metadata of `partial` before the last step
   std::string fresh;     // a layout that is not whole yet
+
+  // An unfinished file with fewer samples, until the larger one is complete.
+  std::string aside(std::int64_t samples) const;
+  std::vector<std::string> asides() const;  // those that are there
 };
 
-// One rank: finds or makes the file, and leaves it closed.
-KernelWriter::State prepare(const std::string& directory, const FileNames& names,
-                            const KernelSpec& spec);
+// What a start found or made.
+struct Prepared {
+  FileState state = FileState::fresh;
+  std::vector<std::string> sources;  // files whose tiles are to be taken
+};
+
+// One rank: finds or makes the file, and leaves it closed. Throws as KernelWriter does.
+Prepared prepare(const std::string& directory, const KernelSpec& spec, const FileRequest& request);
+
+// One rank, when the file is complete: removes what was set aside for it.
+void remove_asides(const FileNames& names, const KernelSpec& spec);
+
+// The units that the requested file is to hold.
+TileStates wanted_of(const KernelSpec& spec, const FileRequest& request);
 
 }  // namespace ntk::store

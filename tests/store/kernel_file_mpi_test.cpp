@@ -76,7 +76,7 @@ TEST_F(KernelFileMpi, GoesOnWithOtherRankCounts) {
       KernelWriter writer(MPI_COMM_WORLD, pieces.path(), spec);
       EXPECT_EQ(writer.state(), KernelWriter::State::resumed);
       EXPECT_EQ(writer.units_done(), expected);
-      EXPECT_EQ(writer.units_damaged(), 0);
+      EXPECT_EQ(writer.checked().damaged, 0);
       write_units(writer, spec, MPI_COMM_WORLD, [](std::size_t u) { return u % 3 == 1; });
     }
     on_ranks(2, [&](MPI_Comm comm) {
@@ -134,7 +134,7 @@ TEST_F(KernelFileMpi, DamagedTilesAreMadeAnew) {
     const auto units = static_cast<std::int64_t>(units_of(spec).size());
     {
       KernelWriter writer(MPI_COMM_WORLD, hurt.path(), spec);
-      EXPECT_EQ(writer.units_damaged(), 4);
+      EXPECT_EQ(writer.checked().damaged, 4);
       EXPECT_EQ(writer.units_done(), units - 4);
       EXPECT_FALSE(writer.done({0, 6, ranges - 1}));  // tile (3, 0)
       EXPECT_FALSE(writer.done({0, 0, ranges - 1}));
@@ -143,7 +143,7 @@ TEST_F(KernelFileMpi, DamagedTilesAreMadeAnew) {
     {
       // The damage was journalled: nothing is damaged any more, four units are missing.
       KernelWriter writer(MPI_COMM_WORLD, hurt.path(), spec);
-      EXPECT_EQ(writer.units_damaged(), 0);
+      EXPECT_EQ(writer.checked().damaged, 0);
       EXPECT_EQ(writer.units_done(), units - 4);
       int written = write_units(writer, spec, MPI_COMM_WORLD);
       MPI_Allreduce(MPI_IN_PLACE, &written, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
@@ -176,14 +176,14 @@ TEST_F(KernelFileMpi, SumsOutliveTheirRanges) {
     MPI_Comm_rank(comm, &rank);
     if (rank == 0) {
       // Tile 3 of the training set is summed, by hand.
-      std::vector<std::uint64_t> checksums;
+      JournalEntry made;
       for (std::size_t m = 0; m <= spec.groups.size(); ++m) {
         std::vector<double> sum = file.read_tile(0, 3, 0, m);
         const std::vector<double> second = file.read_tile(0, 3, 1, m);
         for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += second[i];
-        checksums.push_back(file.write_tile(0, 3, 2, m, sum));
+        made.checksums.push_back(file.write_tile(0, 3, 2, m, sum));
       }
-      file.journal(0, 3, 2, checksums, nullptr);
+      file.journal(0, 3, 2, made);
     }
     file.close();
   });
@@ -194,14 +194,14 @@ TEST_F(KernelFileMpi, SumsOutliveTheirRanges) {
   hurt("/partial/1/kernel");
   {
     KernelWriter writer(MPI_COMM_WORLD, cut.path(), spec);
-    EXPECT_EQ(writer.units_damaged(), 0);
+    EXPECT_EQ(writer.checked().damaged, 0);
     EXPECT_TRUE(writer.done({0, 3, 1}));
     EXPECT_EQ(writer.read_total(3).front(), entry(spec, 0, 0, box.row, box.column));
   }
   hurt("/kernel");
   {
     KernelWriter writer(MPI_COMM_WORLD, cut.path(), spec);
-    EXPECT_EQ(writer.units_damaged(), 2);  // the sum, then the range below it
+    EXPECT_EQ(writer.checked().damaged, 2);  // the sum, then the range below it
     EXPECT_TRUE(writer.done({0, 3, 0}));
     EXPECT_FALSE(writer.done({0, 3, 1}));
     write_units(writer, spec, MPI_COMM_WORLD);
