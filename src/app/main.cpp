@@ -125,9 +125,17 @@ int main(int argc, char** argv) {
         ->required();
     sub->add_option("--set", command.overrides, "section.key=value, on top of the job file");
     sub->callback([&command, which] { command.stage = which; });
+    return sub;
   };
   stage("run", "all that the job file asks for", app::Stage::run);
-  stage("kernel", "the kernel alone: kernel.h5", app::Stage::kernel);
+  CLI::App* kernel_verb = stage("kernel", "the kernel alone: kernel.h5", app::Stage::kernel);
+  kernel_verb->add_flag("--verify", command.kernel.verify,
+                        "check all that is there, and make anew what is damaged");
+  std::string share;
+  kernel_verb->add_option("--share", share, "K/N: the K-th of N parts alone, into share-K-of-N.h5");
+  CLI::App* merge = stage("merge", "unite the shares of a kernel: kernel.h5", app::Stage::kernel);
+  merge->add_flag("--remove-shares", command.kernel.remove_shares,
+                  "remove their files when the kernel is complete");
   stage("spectrum", "the spectrum of a kernel: spectrum.h5", app::Stage::spectrum);
   stage("theory", "what the spectrum predicts: theory.json", app::Stage::theory);
   Local local(cli);
@@ -138,6 +146,8 @@ int main(int argc, char** argv) {
   }
   try {
     if (local.run()) return 0;
+    if (kernel_verb->count("--share") > 0) command.kernel.share = kernel::parse_share(share);
+    command.kernel.merge = merge->parsed();
     return run_parallel(argc, argv, command, slow);
   } catch (const Error& error) {
     log::rank_error("{}", error.what());

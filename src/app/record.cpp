@@ -9,8 +9,8 @@ namespace ntk::app {
 
 using nlohmann::json;
 
-Record::Record(const Job& job, int rank, json start)
-    : directory_(job.run.directory), rank_(rank), summary_(std::move(start)) {
+Record::Record(const Job& job, int rank, const std::string& file, json start)
+    : directory_(job.run.directory), file_(file), rank_(rank), summary_(std::move(start)) {
   summary_["job"] = to_toml(job);
   summary_["timings"] = json::object();
 }
@@ -31,10 +31,10 @@ void Record::add_unfinished(const std::string& name, json progress) {
 void Record::close(ExitCode code, const std::string& message, bool alone) {
   const std::lock_guard lock(mutex_);
   if (std::exchange(closed_, true) || code == ExitCode::usage || (rank_ != 0 && !alone)) return;
-  if (code == ExitCode::stopped) {
+  if (stop::requested() != stop::Reason::none && code == ExitCode::stopped) {
     summary_["stop"] = {{"reason", stop::words(stop::requested())}};
   }
-  write_summary(directory_, summary_, code, message, rank_);
+  write_summary(directory_, file_, summary_, code, message, rank_);
 }
 
 }  // namespace ntk::app

@@ -16,7 +16,8 @@ namespace ntk::app {
 // watcher's.
 class Record {
  public:
-  Record(const Job& job, int rank, nlohmann::json start);
+  // `file`: its name in the run directory.
+  Record(const Job& job, int rank, const std::string& file, nlohmann::json start);
 
   // A stage's result. Its own clock ("timings": {NAME: seconds}), without set-up, is the one that
   // counts; `seconds` is given beside it.
@@ -30,7 +31,7 @@ class Record {
   void close(ExitCode code, const std::string& message, bool alone = false);
 
  private:
-  const std::string directory_;
+  const std::string directory_, file_;
   const int rank_;
   std::mutex mutex_;
   bool closed_ = false;

@@ -76,9 +76,9 @@ bool same_kernel(const std::string& job, const std::string& other) {
   }
 }
 
-void write_summary(const std::string& directory, json summary, ExitCode code,
-                   const std::string& message, int rank) {
-  const std::string path = directory + "/summary.json";
+void write_summary(const std::string& directory, const std::string& file, json summary,
+                   ExitCode code, const std::string& message, int rank) {
+  const std::string path = directory + "/" + file;
   std::error_code failed;
   if (!std::filesystem::is_directory(directory, failed)) return;  // the run never got one
   const json earlier = read_summary(path);

@@ -17,11 +17,11 @@ nlohmann::json merge_summaries(const nlohmann::json& earlier, nlohmann::json sum
 // kernels and seeds.
 bool same_kernel(const std::string& job, const std::string& other);
 
-// Adds status and end to `summary`, merges the earlier one, and writes DIRECTORY/summary.json under
-// a temporary name of this rank first. Leaves it alone when the command failed before it came to
-// its kernel and it is that of another job whose kernel lies there. Never throws: a summary that
-// cannot be written is a warning.
-void write_summary(const std::string& directory, nlohmann::json summary, ExitCode code,
-                   const std::string& message, int rank);
+// Adds status and end to `summary`, merges the earlier one, and writes DIRECTORY/FILE
+// (summary.json, or that of a share) under a temporary name of this rank first. Leaves it alone
+// when the command failed before it came to its kernel and it is that of another job whose kernel
+// lies there. Never throws: a summary that cannot be written is a warning.
+void write_summary(const std::string& directory, const std::string& file, nlohmann::json summary,
+                   ExitCode code, const std::string& message, int rank);
 
 }  // namespace ntk::app

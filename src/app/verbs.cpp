@@ -43,8 +43,9 @@ double longest_solve(std::int64_t order, bool vectors, int ranks) {
 
 class Runner {
  public:
-  Runner(MPI_Comm comm, const Job& job, const kernel::Resources& resources, Record& record)
-      : comm_(comm), job_(job), resources_(resources), record_(record) {
+  Runner(MPI_Comm comm, const Job& job, const kernel::KernelRequest& request,
+         const kernel::Resources& resources, Record& record)
+      : comm_(comm), job_(job), request_(request), resources_(resources), record_(record) {
     MPI_Comm_rank(comm, &rank_);
     MPI_Comm_size(comm, &ranks_);
   }
@@ -54,7 +55,7 @@ class Runner {
     json provenance = versions();
     provenance["job"] = to_toml(job_);
     stage(Stage::kernel, "kernel", [&] {
-      return kernel::run_kernel(comm_, job_, resources_, provenance, lock_,
+      return kernel::run_kernel(comm_, job_, resources_, provenance, request_, lock_,
                                 [&](const json& told) { record_.add_unfinished("kernel", told); });
     });
   }
@@ -121,12 +122,14 @@ class Runner {
           {"ended", time_stamp()}, {"ranks", ranks_}, {"threads", resources_.threads}};
     }
     record_.add_stage(name, std::move(result), seconds);
-    // Only now: before, the directory might have held another job's kernel.
-    if (rank_ == 0) keep_job(job_, which);
+    // Only now: before, the directory might have held another job's kernel. Not by each of many
+    // shares at a time.
+    if (rank_ == 0 && !request_.share) keep_job(job_, which);
   }
 
   MPI_Comm comm_;
   const Job& job_;
+  const kernel::KernelRequest& request_;
   const kernel::Resources& resources_;
   Record& record_;
   store::RunLock lock_;
@@ -146,8 +149,8 @@ void run_all(MPI_Comm comm, Stage which, const Job& job, Runner& run, int ranks)
   }
   if (job.has_spectrum || job.has_theory) {
     // Known now, and not only when the kernel is there.
-    parallel::collectively(
-        comm, [&] { spectrum::require_one_rank_for_gpu(job.spectrum.device, ranks); });
+    parallel::collectively(comm,
+                           [&] { spectrum::require_one_rank_for_gpu(job.spectrum.device, ranks); });
   }
   run.kernel();
   if (job.has_theory) {
@@ -167,7 +170,9 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
   parallel::collectively(comm, [&] { job = read_job(command.job_path, command.overrides); });
   const kernel::Resources resources = find_resources(comm, job);
   print_start(comm, resources, thread_level);
-  Record record(job, rank,
+  const std::string summary =
+      command.kernel.share ? command.kernel.share->summary_file() : std::string("summary.json");
+  Record record(job, rank, summary,
                 {{"started", time_stamp()},
                  {"versions", versions()},
                  {"ranks", ranks},
@@ -186,7 +191,7 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
                                     say_end(code, message, true);
                                   });
   try {
-    Runner run(comm, job, resources, record);
+    Runner run(comm, job, command.kernel, resources, record);
     run_all(comm, command.stage, job, run, ranks);
   } catch (const parallel::AgreedError& error) {
     close(error.code(), error.what(), false);

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "kernel/kernel_stage.hpp"
+
 namespace ntk::app {
 
 enum class Stage { kernel, spectrum, theory, run };
@@ -14,6 +16,7 @@ struct Command {
   Stage stage = Stage::run;
   std::string job_path;
   std::vector<std::string> overrides;
+  kernel::KernelRequest kernel;  // of `ntk kernel` and `ntk merge`
 };
 
 // Collective. Runs a stage, or with `run` all that the job asks for; writes summary.json in the run

@@ -8,7 +8,7 @@
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
 #include "store/disk.hpp"
-#include "store/kernel_file.hpp"
+#include "store/hdf5.hpp"
 
 namespace ntk::kernel {
 
@@ -79,21 +79,23 @@ json gpu_hardware(const device::CudaDevice& gpu) {
                                        gpu.multiprocessors)}};
 }
 
-// Collective. The hardware keys of the run's kernel.h5, empty when there is none, or when the job
-// insists on a device.
-json hardware_of_complete(MPI_Comm comm, const Job& job) {
+// Collective. The hardware keys of the first of these files that has any, empty when none has, or
+// when the job insists on a device.
+json recorded_hardware(MPI_Comm comm, const Job& job, const std::vector<std::string>& files) {
   int rank = 0;
   MPI_Comm_rank(comm, &rank);
   std::string found = "{}";
-  const std::string path = job.run.directory + "/kernel.h5";
-  if (rank == 0 && job.kernel.device == "auto" && store::file_exists(path)) {
+  for (const auto& path : files) {
+    if (rank != 0 || job.kernel.device != "auto" || !store::file_exists(path)) continue;
     try {
-      const json attributes = store::KernelReader(path).attributes();
+      const json attributes = store::h5::read_attributes(store::h5::open_file(path));
       json hardware = json::object();
       for (const auto& [key, value] : attributes.items()) {
         if (key.starts_with("hardware.")) hardware[key] = value;
       }
-      if (hardware.contains("hardware.device")) found = hardware.dump();
+      if (!hardware.contains("hardware.device")) continue;
+      found = hardware.dump();
+      break;
     } catch (const Error&) {
       // The writer will say what is wrong with it.
     }
@@ -113,13 +115,16 @@ const std::vector<std::string> hardware_keys = {"hardware.device",
                                                 "arithmetic.structured_rows",
                                                 "arithmetic.panel_record_bytes"};
 
-ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& resources) {
+ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& resources,
+                            const std::vector<std::string>& recorded) {
   const auto& facts = device::facts(job.kernel.precision);
-  if (const json recorded = hardware_of_complete(comm, job); !recorded.empty()) {
+  if (const json hardware = recorded_hardware(comm, job, recorded); !hardware.empty()) {
     ComputeDevice device;
-    if (recorded.at("hardware.device") == "cuda") device.kind = device::Kind::cuda;
+    if (hardware.at("hardware.device") == "cuda") device.kind = device::Kind::cuda;
     device.precision = facts.precision;
-    device.hardware = recorded;
+    device.host = resources.memory;
+    device.hardware = hardware;
+    device.recorded = true;
     return device;
   }
   const auto place = parallel::node_place(comm);

@@ -25,15 +25,18 @@ struct ComputeDevice {
   std::size_t memory = 0;   // bytes the kernel stage may use there; 0 = not limited
   std::size_t host = 0;     // the same of the host, for the self-check
   int index = 0;            // of the GPU among those this rank sees
+  bool recorded = false;    // that of an existing file: no tile may be computed with it
   nlohmann::json hardware;  // its part of the kernel's identity
 };
 
-// Collective. The device of `kernel.device`: on `auto` that of the run's complete kernel.h5, of
-// which nothing is left to compute, else the GPU when there is one. A GPU goes to the rank with the
-// same number within its node; a rank that sees only one takes that. Prints who has what. Throws
-// AgreedError(resources) when there is none or several ranks would share one without
-// `kernel.share_gpu`, AgreedError(usage) for a precision that the device does not have.
-ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& resources);
+// Collective. The device of `kernel.device`: on `auto` that of the first of the `recorded` kernel
+// files that can be read, of which nothing is left to compute, else the GPU when there is one. A
+// GPU goes to the rank with the same number within its node; a rank that sees only one takes that.
+// Prints who has what. Throws AgreedError(resources) when there is none or several ranks would
+// share one without `kernel.share_gpu`, AgreedError(usage) for a precision that the device does not
+// have.
+ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& resources,
+                            const std::vector<std::string>& recorded);
 
 // Keys of a kernel's identity that follow from the device; kernel.allow_other_hardware sets them
 // free. Chunks and blocks are larger on a GPU.

@@ -1,8 +1,9 @@
 #include "kernel/preparation.hpp"
 
+#include "kernel/identity.hpp"
 #include "kernel/memory_plan.hpp"
 #include "kernel/self_check.hpp"
-#include "store/disk.hpp"
+#include "parallel/collectives.hpp"
 
 namespace ntk::kernel {
 namespace {
@@ -25,12 +26,11 @@ void check_memory(const Job& job, const ComputeDevice& device, const KernelInput
   static_cast<void>(check_panel_samples(inputs, check_samples(inputs, job.run.seed), device.host));
 }
 
-void check_first(const Job& job, const ComputeDevice& device, const KernelInputs& inputs,
-                 int rank) {
-  const std::string path = job.run.directory + "/kernel.h5";
-  if (store::file_exists(path)) return;
+void check_first(const Job& job, const ComputeDevice& device, const KernelInputs& inputs, int rank,
+                 store::FileState found) {
+  if (found == store::FileState::complete) return;
   check_memory(job, device, inputs, rank);
-  if (rank == 0 && !store::file_exists(path + ".partial")) check_weights(inputs);
+  if (rank == 0 && found == store::FileState::fresh) check_weights(inputs);
 }
 
 bool wants_mirror(const Job& job, const KernelInputs& inputs) {
@@ -62,6 +62,31 @@ store::KernelSpec make_spec(const Job& job, const KernelInputs& inputs,
                          inputs.tables[s]});
   }
   return spec;
+}
+
+SettledJob settle(MPI_Comm comm, const Job& job, const Resources& resources,
+                  const nlohmann::json& provenance, const std::vector<std::string>& recorded) {
+  int rank = 0;
+  MPI_Comm_rank(comm, &rank);
+  SettledJob settled{job, choose_device(comm, job, resources, recorded), nullptr, {}};
+  std::string weights;
+  parallel::collectively(comm, [&] {
+    settled.inputs = std::make_unique<const KernelInputs>(read_kernel_inputs(job, settled.device));
+    if (rank == 0) weights = settled.inputs->model.checkpoint->sha256();
+  });
+  parallel::broadcast(comm, weights);
+  const auto identity = kernel_identity(job, *settled.inputs, settled.device, weights);
+  agree_on_identity(comm, identity, job.kernel.allow_other_hardware);
+  settled.spec = make_spec(job, *settled.inputs, identity, provenance);
+  return settled;
+}
+
+void settle_on_device(MPI_Comm comm, SettledJob& settled, const Resources& resources,
+                      const nlohmann::json& provenance) {
+  if (!settled.device.recorded) return;
+  Job job = settled.job;
+  job.kernel.device = settled.device.kind == device::Kind::cuda ? "cuda" : "cpu";
+  settled = settle(comm, job, resources, provenance, {});
 }
 
 }  // namespace ntk::kernel

@@ -2,6 +2,9 @@
 // will hold. The kernel stage acts on it; `ntk plan` tells of it.
 #pragma once
 
+#include <mpi.h>
+
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/job.hpp"
@@ -18,10 +21,10 @@ void check_memory(const Job& job, const ComputeDevice& device, const KernelInput
 
 // Finds what would end the work, before any is done and before a file is laid out: that of a
 // refused job would stand in the way of the corrected one, which has another identity. Memory is
-// looked at unless the kernel is complete; weights, which the first rank reads, unless it is begun:
-// a file that is there was laid out for weights that passed. Throws Error(resources) or
-// Error(input).
-void check_first(const Job& job, const ComputeDevice& device, const KernelInputs& inputs, int rank);
+// looked at unless the file that was found is complete; weights, which the first rank reads, unless
+// it is begun: it was laid out for weights that passed. Throws Error(resources) or Error(input).
+void check_first(const Job& job, const ComputeDevice& device, const KernelInputs& inputs, int rank,
+                 store::FileState found);
 
 // Whether the finished matrices are mirrored: as the job says, or unless they would take more than
 // 32 GiB.
@@ -31,5 +34,21 @@ bool wants_mirror(const Job& job, const KernelInputs& inputs);
 // attributes.
 store::KernelSpec make_spec(const Job& job, const KernelInputs& inputs,
                             const nlohmann::json& identity, const nlohmann::json& provenance);
+
+// A job with all that follows from it.
+struct SettledJob {
+  Job job;
+  ComputeDevice device;
+  std::unique_ptr<const KernelInputs> inputs;
+  store::KernelSpec spec;
+};
+
+// Collective. Chooses the device (`recorded` as for choose_device), reads model and data, and makes
+// sure that all ranks have the same.
+SettledJob settle(MPI_Comm comm, const Job& job, const Resources& resources,
+                  const nlohmann::json& provenance, const std::vector<std::string>& recorded);
+// Collective, when there is something to compute: takes a device of the recorded kind that is here.
+void settle_on_device(MPI_Comm comm, SettledJob& settled, const Resources& resources,
+                      const nlohmann::json& provenance);
 
 }  // namespace ntk::kernel

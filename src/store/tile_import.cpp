@@ -60,9 +60,7 @@ TileSource::TileSource(const std::string& path, const KernelSpec& spec)
     : path_(path), job_(spec), own_(spec) {
   {
     const h5::Handle file = h5::open_file(path);
-    const Kinship kin = kinship(file, path, spec);
-    require(kin == Kinship::same || kin == Kinship::smaller, ExitCode::usage,
-            "{} is not of this job (its settings or data are others) move it away", path);
+    check_identity(file, path, spec);
     std::vector<std::int64_t> columns;
     for (std::size_t s = 0; s < spec.sets.size(); ++s) {
       const KernelSet& job = spec.sets[s];

@@ -105,7 +105,8 @@ TEST(Record, AFullDiskIsAWarning) {
   };
   const auto record = [&](const char* word) {
     job.model.head = word;
-    write_summary(folder.path(), {{"job", to_toml(job)}, {"word", word}}, ExitCode::complete, "", 0);
+    write_summary(folder.path(), "summary.json", {{"job", to_toml(job)}, {"word", word}},
+                  ExitCode::complete, "", 0);
     keep_job(job, Stage::kernel);
   };
   record("random");
