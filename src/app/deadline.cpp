@@ -35,9 +35,16 @@ std::optional<double> end_of_slurm_job() {
   if (const char* end = std::getenv("SLURM_JOB_END_TIME"); end && is_number(end)) {
     return std::atof(end);
   }
-  const char* job = std::getenv("SLURM_JOB_ID");
-  if (!job || !is_number(job)) return std::nullopt;
-  return slurm_time(output_of(std::string("timeout 10 squeue -h -o %e -j ") + job + " 2>/dev/null"));
+  const auto number = [](const char* variable) {
+    const char* value = std::getenv(variable);
+    return value && is_number(value) ? std::string(value) : "";
+  };
+  std::string job = number("SLURM_JOB_ID");
+  if (job.empty()) return std::nullopt;
+  // One task of an array has the array's own number, which stands for all of its tasks.
+  const std::string array = number("SLURM_ARRAY_JOB_ID"), task = number("SLURM_ARRAY_TASK_ID");
+  if (!array.empty() && !task.empty()) job = fmt::format("{}_{}", array, task);
+  return slurm_time(output_of(fmt::format("timeout 10 squeue -h -o %e -j {} 2>/dev/null", job)));
 }
 
 }  // namespace
@@ -58,8 +65,7 @@ parallel::Watcher::Limits find_limits(const Job& job) {
     const double now =
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     const double rest = std::max(0.0, *end - now);
-    const double usable =
-        std::max(0.0, rest - std::clamp(0.1 * rest, least_margin, most_margin));
+    const double usable = std::max(0.0, rest - std::clamp(0.1 * rest, least_margin, most_margin));
     log::info("the Slurm job ends in {:.0f} s: this run stops {:.0f} s before that", rest,
               rest - usable);
     if (usable < limits.seconds) {

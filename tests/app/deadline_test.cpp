@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 
 namespace ntk::app {
 namespace {
@@ -55,6 +57,30 @@ TEST_F(Deadline, LeavesTimeBeforeTheJobsEnd) {
   }
   slurm_ends_in(-5);
   EXPECT_EQ(find_limits(job_).seconds, 0);
+}
+
+TEST_F(Deadline, AsksSlurmForThisTaskOfAnArray) {
+  // squeue -h -o %e -j JOB: knows job 7 and task 7_3, which end an hour apart.
+  const auto folder = std::filesystem::temp_directory_path() / "ntk-squeue";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "squeue") << "#!/bin/sh\ncase $5 in\n"
+                                      "7) date -d '+1 hour' +%Y-%m-%dT%H:%M:%S ;;\n"
+                                      "7_3) date -d '+2 hours' +%Y-%m-%dT%H:%M:%S ;;\nesac\n";
+  std::filesystem::permissions(folder / "squeue", std::filesystem::perms::owner_all);
+  const std::string path = std::getenv("PATH");
+  setenv("PATH", (folder.string() + ":" + path).c_str(), 1);
+  setenv("SLURM_JOB_ID", "7", 1);
+  EXPECT_NEAR(find_limits(job_).seconds, 3600 - 60, 5);
+  setenv("SLURM_ARRAY_JOB_ID", "7", 1);
+  setenv("SLURM_ARRAY_TASK_ID", "3", 1);
+  EXPECT_NEAR(find_limits(job_).seconds, 7200 - 60, 5);
+  setenv("SLURM_JOB_ID", "x; exit", 1);
+  EXPECT_TRUE(std::isinf(find_limits(job_).seconds));
+  for (const char* name : {"SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"}) {
+    unsetenv(name);
+  }
+  setenv("PATH", path.c_str(), 1);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(Deadline, TheEarlierOneCounts) {
