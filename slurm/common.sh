@@ -17,6 +17,8 @@ fi
 : "${NTK_MAX_REQUEUES:=20}" "${NTK_SCRATCH:=}"
 
 cpus=${SLURM_CPUS_PER_TASK:-1}  # srun does not take it from sbatch (Slurm 22.05 and later)
+# One task of an array may have the array's own number, which stands for all of its tasks.
+id=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_}${SLURM_ARRAY_TASK_ID:-${SLURM_JOB_ID:-}}
 gpus=${SLURM_GPUS_ON_NODE:-${SLURM_GPUS_PER_NODE:-${SLURM_JOB_GPUS:-}}}
 
 # memory_limit: 80 % of a rank's share of the job's memory limit, in GiB; nothing without a limit.
@@ -46,8 +48,9 @@ launch() {
     # Every rank sees the node's GPUs and takes the one with its own number.
     [[ -z $gpus ]] || start+=(--gpu-bind=none)
   else
-    # mpirun kills ranks a second after a TERM of its own: too soon to close files.
-    export OMPI_MCA_odls_base_sigkill_timeout=20
+    # scancel's TERM reaches mpirun too, which kills its ranks a second later: too soon to end in
+    # order. It takes twice this time to end, and must do so within Slurm's KillWait, 30 s.
+    export OMPI_MCA_odls_base_sigkill_timeout=10
     start=(mpirun --bind-to none)
     [[ -z ${SLURM_NTASKS:-} ]] || start+=(-n "$SLURM_NTASKS")
   fi
@@ -79,7 +82,7 @@ requeue() {
   case $reason in
     "signal SIGUSR1" | "end of the Slurm job" | run.max_hours) ;;
     *)  # somebody's wish, or Slurm's, which puts a preempted job back itself
-      say "not queued again: the program was stopped by ${reason:-something unknown}"
+      say "not queued again: ${reason:+the program was stopped by }${reason:-no limit was reached}"
       return
       ;;
   esac
@@ -88,26 +91,26 @@ requeue() {
     return
   fi
   # Starts in a row that brought nothing. One may be bad luck, say a preemption after a minute.
-  note=${summary%/*}/requeue.txt
+  note=${summary%.json}.requeue
   [[ ! -f $note ]] || read -r job idle <"$note" || true
-  [[ $job == "$SLURM_JOB_ID" ]] || idle=0
+  [[ $job == "$id" ]] || idle=0
   units=$(value "$summary" kernel.units_done)
   if [[ ${units:-0} -gt $before ]]; then idle=0; else idle=$((idle + 1)); fi
-  echo "$SLURM_JOB_ID $idle" >"$note"
+  echo "$id $idle" >"$note"
   if [[ $idle -ge 2 ]]; then
     say "not queued again: $idle starts in a row without a new tile in the journal." \
       "Give a start more time, or lower kernel.tile_samples"
     return
   fi
   say "queued again ($reason; tiles in the journal: $before, now ${units:-0})"
-  scontrol requeue "$SLURM_JOB_ID"
+  scontrol requeue "$id" || say "Slurm refuses: submit the same line again"
 }
 
 # run_ntk [VERB] JOB.toml [OPTION...]: `ntk VERB` (run, if none is named) on the job's ranks. Ends
 # this shell with its exit code; with 85 the job may come back.
 run_ntk() {
-  local verb=run job directory summary before limit code=0 settings=() own=() last=()
-  local word set=0
+  local verb=run job directory summary before limit code=0 settings=() ask own=() last=()
+  local word option='' share=''
   case ${1:-} in
     run | kernel | spectrum | theory | merge)
       verb=$1
@@ -122,15 +125,21 @@ run_ntk() {
   job=$1
   shift
 
-  for word in "$@"; do  # which of the options change the job
+  for word in "$@"; do  # which of the options change the job, and which file is made
     case $word in
-      --set) set=1 ;;
       --set=*) settings+=("$word") ;;
-      -*) set=0 ;;
-      *) [[ $set -eq 0 ]] || settings+=(--set "$word") ;;
+      --share=*) share=${word#*=} ;;
+      -*) option=$word ;;
+      *)
+        case $option in
+          --set) settings+=(--set "$word") ;;
+          --share) share=$word ;;
+        esac
+        ;;
     esac
   done
-  if ! directory=$("$NTK_PROGRAM" job "$job" "${settings[@]}" --get run.directory); then
+  ask=("$NTK_PROGRAM" job "$job" "${settings[@]}" --get)
+  if ! directory=$("${ask[@]}" run.directory); then
     echo "$directory"  # the STATUS line
     exit 2
   fi
@@ -142,10 +151,13 @@ run_ntk() {
     own+=(--set kernel.device=cuda)  # and a memory limit that is the GPU's
   else
     limit=$(memory_limit)
-    [[ -z $limit ]] || own+=(--set "kernel.memory_gib=$limit")
+    if [[ -n $limit && $("${ask[@]}" kernel.memory_gib) == 0 ]]; then  # the program's to choose
+      own+=(--set "kernel.memory_gib=$limit")
+    fi
   fi
 
   summary=$directory/summary.json
+  [[ -z $share ]] || summary=$directory/share-${share/\//-of-}.json
   before=$(value "$summary" kernel.units_done)
   launch "$verb" "$job" "${own[@]}" "$@" "${last[@]}" || code=$?
   [[ $code -ne 85 ]] || requeue "$summary" "${before:-0}"

@@ -96,6 +96,10 @@ class Cpu(Template):
         self.assertEqual(self.memory(SLURM_MEM_PER_NODE="0"), [])  # --mem=0: all of the node
         self.assertEqual(self.memory(SLURM_MEM_PER_CPU="0"), [])
 
+    def test_memory_that_the_job_sets(self):
+        words = self.words(self.job, "--set", "kernel.memory_gib=3", SLURM_MEM_PER_CPU="2048")
+        self.assertEqual([w for w in words if "memory" in w], ["kernel.memory_gib=3"])
+
     def test_usage(self):
         self.assertIn("no job file", self.ends(self.start(), code=2))
         text = self.ends(self.start(self.job, "--set", "kernel.nope=1"), code=2)
@@ -178,11 +182,13 @@ class Again(Template):
         process = self.start(self.job, *arguments, **variables,
                              LAUNCHED=f"cp {after} {self.summary}; exit 85")
         self.text = self.ends(process, code=85)
-        queued = self.said("scontrol") == ["scontrol", "requeue", "7"]
+        queued = self.said("scontrol")[:2] == ["scontrol", "requeue"]
         self.assertEqual(queued, "slurm: queued again" in self.text, self.text)
         return queued
 
     def test_reasons(self):
+        self.stopped()
+        self.assertEqual(self.said("scontrol"), ["scontrol", "requeue", "7"])
         for reason in ("signal SIGUSR1", "end of the Slurm job", "run.max_hours"):
             self.summary.unlink(missing_ok=True)
             self.assertTrue(self.stopped(reason), reason)
@@ -191,6 +197,11 @@ class Again(Template):
             self.assertFalse(self.stopped(reason), reason)
             self.assertIn(reason, self.text)
 
+    def test_task_of_an_array(self):
+        array = {"SLURM_JOB_ID": "6", "SLURM_ARRAY_JOB_ID": "6", "SLURM_ARRAY_TASK_ID": "3"}
+        self.stopped(**array)
+        self.assertEqual(self.said("scontrol"), ["scontrol", "requeue", "6_3"])
+
     def test_only_after_85(self):
         for code in (0, 2, 7, 137):
             self.ends(self.start(self.job, LAUNCHED=f"exit {code}"), code=code)
@@ -198,8 +209,15 @@ class Again(Template):
 
     def test_85_without_a_summary(self):
         text = self.ends(self.start(self.job, LAUNCHED="exit 85"), code=85)
-        self.assertIn("something unknown", text)
+        self.assertIn("no limit was reached", text)
         self.assertEqual(self.said("scontrol"), [])
+
+    def test_refused_by_slurm(self):
+        (self.folder / "scontrol").write_text("#!/bin/sh\nexit 1\n")
+        after = {"exit_code": 85, "stop": {"reason": "signal SIGUSR1"}}
+        self.summary.write_text(json.dumps(after))
+        text = self.ends(self.start(self.job, LAUNCHED="exit 85"), code=85)
+        self.assertIn("Slurm refuses", text)
 
     def test_cap(self):
         self.assertTrue(self.stopped(units=5, NTK_MAX_REQUEUES="3", SLURM_RESTART_COUNT="2"))
@@ -215,10 +233,17 @@ class Again(Template):
         self.assertIn("2 starts in a row without a new tile", self.text)
 
     def test_another_job_counts_anew(self):
-        (self.run_directory / "requeue.txt").write_text("6 1\n")
+        (self.run_directory / "summary.requeue").write_text("6 1\n")
         self.stopped(units=0)
         self.assertTrue(self.said("scontrol"))
-        self.assertEqual((self.run_directory / "requeue.txt").read_text(), "7 1\n")
+        self.assertEqual((self.run_directory / "summary.requeue").read_text(), "7 1\n")
+
+    def test_share(self):
+        self.summary = self.run_directory / "share-2-of-4.json"
+        for option in (("--share", "2/4"), ("--share=2/4", "--set", "run.seed=2")):
+            self.summary.unlink(missing_ok=True)
+            self.assertTrue(self.stopped(arguments=option), option)
+        self.assertTrue((self.run_directory / "share-2-of-4.requeue").exists())
 
     def test_directory_of_an_override(self):
         other = self.folder / "other"
