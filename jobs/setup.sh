@@ -26,26 +26,31 @@ logged() {
   fi
 }
 
+# install_packages EXTRA...: what the program needs, and EXTRA, without which one can do.
 install_packages() {
   local wanted=(
     build-essential cmake pkg-config libopenmpi-dev openmpi-bin libopenblas-dev
     libscalapack-openmpi-dev libslepc-real-dev libpetsc-real-dev libhdf5-openmpi-dev libgtest-dev
     libgmock-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
     libssl-dev libxxhash-dev python3-venv)
-  local missing=() package as_root=()
+  local missing=() needed=() package as_root=()
   if ! command -v dpkg-query >/dev/null; then
     echo "Not a Debian system: taking for granted what these packages hold: ${wanted[*]}"
     return
   fi
-  for package in "${wanted[@]}"; do
-    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
-      missing+=("$package")
-  done
+  installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+  for package in "${wanted[@]}"; do installed "$package" || needed+=("$package"); done
+  missing=("${needed[@]}")
+  for package in "$@"; do installed "$package" || missing+=("$package"); done
   [[ ${#missing[@]} -gt 0 ]] || return 0
   if [[ $(id -u) -ne 0 ]]; then
     if ! sudo -n true 2>/dev/null; then
+      if [[ ${#needed[@]} -eq 0 ]]; then
+        echo "Going on without ${missing[*]} (neither root nor sudo without a password)"
+        return
+      fi
       echo "Packages are missing (and there is neither root nor sudo without a password)" \
-        "Have them installed: apt-get install ${missing[*]}" >&2
+        "Have them installed: apt-get install ${needed[*]}" >&2
       exit 2
     fi
     as_root=(sudo -n)
@@ -73,6 +78,8 @@ make_venv() {
   fi
 }
 
-install_packages
+# Those that the caller could do with on top of what the program needs.
+declare -a extra_packages
+install_packages "${extra_packages[@]}"
 make_venv
 logged build/release/configure.log cmake --preset release

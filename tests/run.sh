@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything and runs all tests. Needs no data and no model: tests
-# make their own. The exit code is that of the tests.
+# make their own. The exit code is that of the tests. Tests that take long (ctest label long) are in
+# tests/campaign.sh.
 set -euo pipefail
+# A Slurm for the tests that submit jobs; they are skipped where there is none.
+# shellcheck disable=SC2034
+extra_packages=(munge slurmctld slurmd slurm-client)
 # shellcheck source=jobs/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../jobs/setup.sh"
 
@@ -9,4 +13,4 @@ say "building"
 cmake --build --preset release -j "$cpus"
 
 say "testing"
-ctest --test-dir build/release --output-on-failure -j "$cpus"
+ctest --test-dir build/release --output-on-failure -j "$cpus" -LE long
