@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Set-up shared by quickstart.sh and tests/run.sh; sourced, never run. Installs system packages,
-# makes .venv/ and configures build/release/. Leaves the shell in the repository's root, with what
+# Set-up shared by quickstart.sh and tests/run.sh; sourced, never run. Installs system packages (and
+# those given as arguments), makes .venv/ and configures build/release/. Leaves the shell in the repository's root, with what
 # MPI needs in the environment. Cheap to repeat.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
@@ -31,7 +31,7 @@ install_packages() {
     build-essential cmake pkg-config libopenmpi-dev openmpi-bin libopenblas-dev
     libscalapack-openmpi-dev libslepc-real-dev libpetsc-real-dev libhdf5-openmpi-dev libgtest-dev
     libgmock-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
-    libssl-dev libxxhash-dev python3-venv)
+    libssl-dev libxxhash-dev python3-venv "$@")
   local missing=() package as_root=()
   if ! command -v dpkg-query >/dev/null; then
     echo "Not a Debian system: taking for granted what these packages hold: ${wanted[*]}"
@@ -73,6 +73,6 @@ make_venv() {
   fi
 }
 
-install_packages
+install_packages "$@"
 make_venv
 logged build/release/configure.log cmake --preset release
