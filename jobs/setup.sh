@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Set-up shared by quickstart.sh and tests/run.sh; sourced, never run. Installs system packages,
-# makes .venv/ and configures build/release/. Leaves the shell in the repository's root, with what
+# Set-up shared by quickstart.sh and tests/run.sh; sourced, never run. Installs system packages (and
+# those given as arguments), makes .venv/ and configures build/release/. Leaves the shell in the repository's root, with what
 # MPI needs in the environment. Cheap to repeat.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit

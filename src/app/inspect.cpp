@@ -19,37 +19,29 @@ namespace {
 namespace h5 = store::h5;
 using nlohmann::json;
 
-std::string dimensions(const h5::Dataset& dataset) {
-  return fmt::format("{}", fmt::join(dataset.dims(), " x "));
-}
-
-// Datasets below `group`, one a line.
-void list_datasets(hid_t file, const std::string& group, int depth) {
-  for (const auto& name : h5::children(file, group)) {
-    const std::string path = group == "/" ? name : group + "/" + name;
-    bool dataset = true;
-    try {
-      const h5::Dataset d(file, path);
-      log::plain("{}{}  {}", std::string(static_cast<std::size_t>(2 * depth), ' '), name,
-                 d.dims().empty() ? "number" : dimensions(d));
-    } catch (const Error&) {
-      dataset = false;
-    }
+// Datasets below their groups, one a line.
+void list_objects(hid_t file) {
+  for (const auto& [path, dataset] : h5::objects(file)) {
+    const auto depth = static_cast<std::size_t>(std::ranges::count(path, '/')) + 1;
+    const std::string line =
+        std::string(2 * depth, ' ') + printable(path.substr(path.rfind('/') + 1));
     if (!dataset) {
-      log::plain("{}{}/", std::string(static_cast<std::size_t>(2 * depth), ' '), name);
-      list_datasets(file, path, depth + 1);
+      log::plain("{}/", line);
+      continue;
     }
+    const h5::Dims dims = h5::shape(file, path);
+    log::plain("{}  {}", line, dims.empty() ? "number" : fmt::format("{}", fmt::join(dims, " x ")));
   }
 }
 
 void inspect_hdf5(const std::string& path) {
   const h5::Handle file = h5::open_file(path);
   const json attributes = h5::read_attributes(file);
-  require(attributes.contains("format"), ExitCode::input,
+  require(attributes.contains("format") && attributes["format"].is_string(), ExitCode::input,
           "{} is an HDF5 file of another program (it has no attribute \"format\") inspect a data, "
           "kernel or spectrum file of ours",
           path);
-  log::plain("{}: {}, version {}", path, attributes["format"].get<std::string>(),
+  log::plain("{}: {}, version {}", path, printable(attributes["format"].get<std::string>()),
              attributes.value("format_version", json(1)).dump());
   for (const auto& [key, value] : attributes.items()) {
     const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
@@ -57,9 +49,9 @@ void inspect_hdf5(const std::string& path) {
         text.size() > 100) {
       continue;  // long texts (the job, the identity) are for scripts
     }
-    log::plain("  {} = {}", key, text);
+    log::plain("  {} = {}", printable(key), printable(text));
   }
-  list_datasets(file, "/", 1);
+  list_objects(file);
 }
 
 json read_json(const std::string& path) {
@@ -75,7 +67,7 @@ void inspect_json(const std::string& path) {
   log::plain("{}: JSON", path);
   for (const auto& [key, value] : content.items()) {
     const std::string text = value.dump();
-    log::plain("  {}: {}", key, text.size() > 100 ? text.substr(0, 97) + "..." : text);
+    log::plain("  {}: {}", printable(key), text.size() > 100 ? text.substr(0, 97) + "..." : text);
   }
 }
 
@@ -83,7 +75,8 @@ void inspect_weights(const std::string& path) {
   const model::SafetensorsFile file(path);
   log::plain("{}: safetensors, {} tensors", path, file.names().size());
   for (const auto& name : file.names()) {
-    log::plain("  {}  {} [{}]", name, file.info(name).dtype, fmt::join(file.shape(name), " x "));
+    log::plain("  {}  {} [{}]", printable(name), file.info(name).dtype,
+               fmt::join(file.shape(name), " x "));
   }
 }
 

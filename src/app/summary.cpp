@@ -95,7 +95,9 @@ void write_summary(const std::string& directory, const std::string& file, json s
   if (!message.empty()) summary[code == ExitCode::stopped ? "message" : "error"] = message;
   summary["ended"] = time_stamp();
   try {
-    store::replace_file(path, summary.dump(2) + "\n", rank);
+    // Paths in messages need not be UTF-8.
+    const std::string text = summary.dump(2, ' ', false, json::error_handler_t::replace);
+    store::replace_file(path, text + "\n", rank);
   } catch (const Error& error) {
     log::warn("{}", error.what());
   }

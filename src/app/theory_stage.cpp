@@ -148,8 +148,8 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
     inputs.raw_eigenvalues = h5::read<double>(spectrum, raw);
   }
   const h5::Handle group = h5::open_object(spectrum, place);
-  inputs.floor = h5::read_attribute(group, "floor_independent").get<double>();
-  inputs.resolved = h5::read_attribute(group, "resolved").get<std::int64_t>();
+  inputs.floor = h5::read_real(group, "floor_independent");
+  inputs.resolved = h5::read_integer(group, "resolved");
   // A partial spectrum has no use for the rest: theory_summary says so.
   if (static_cast<std::int64_t>(inputs.eigenvalues.size()) < kernel.order()) return inputs;
 

@@ -36,7 +36,7 @@ toml::table parse(std::string_view text, const std::string& path) {
     return toml::parse(text, path);
   } catch (const toml::parse_error& error) {
     fail(ExitCode::usage, "{} is not valid TOML (line {}: {}) correct that line", path,
-         error.source().begin.line, error.description());
+         error.source().begin.line, printable(error.description()));
   }
 }
 
@@ -59,7 +59,7 @@ toml::table parse_value(const std::string& text, const std::string& origin) {
   } catch (const toml::parse_error& error) {
     require(text.empty() || std::string_view("\"'[{").find(text.front()) == std::string_view::npos,
             ExitCode::usage, "{} is not valid TOML ({}) correct the value", origin,
-            error.description());
+            printable(error.description()));
   }
   // Through the parser once more, so that the node knows its origin.
   return toml::parse("value = " + toml_text(text), origin);
@@ -122,9 +122,10 @@ void check_names(const toml::table& root, const std::string& path) {
             "{} in the job file is not a table ({}) write [{}] on a line of its own", name, where,
             name);
     for (const auto& [key, value] : *table) {
-      const auto same = [&](const JobKey& k) { return k.section == name && k.name == key.str(); };
+      const std::string inner(key.str());
+      const auto same = [&](const JobKey& k) { return k.section == name && k.name == inner; };
       if (std::ranges::none_of(job_keys(), same)) {
-        fail_unknown_key(name, std::string(key.str()), place(value, path));
+        fail_unknown_key(name, inner, place(value, path));
       }
     }
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 namespace ntk {
@@ -42,12 +43,25 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 }
 
 std::string printable(std::string_view text) {
-  constexpr std::size_t longest = 240;
+  std::size_t longest = 240;
+  const auto inside = [&](std::size_t i) {
+    return (static_cast<unsigned char>(text[i]) >> 6) == 2;
+  };
+  while (longest < text.size() && longest > 0 && inside(longest)) --longest;  // not in a character
   std::string shown(text.substr(0, longest));
   for (char& c : shown) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
   return text.size() > longest ? shown + "..." : shown;
+}
+
+bool is_utf8(std::string_view text) {
+  try {
+    (void)nlohmann::json(text).dump();
+    return true;
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
 }
 
 std::string time_stamp() {

@@ -18,6 +18,9 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 // one is cut.
 std::string printable(std::string_view text);
 
+// Whether all of it is UTF-8, as JSON demands.
+bool is_utf8(std::string_view text);
+
 // Current time, UTC, as in 2024-05-17T09:30:00Z.
 std::string time_stamp();
 

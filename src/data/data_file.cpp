@@ -157,7 +157,6 @@ DataFile read_data(const std::string& path, Tokens tokens) {
   DataFile data;
   data.path = path;
   data.sha256 = sha256_file(path);
-  data.attributes = file.attributes();
   if (tokens == Tokens::required || file.has("tokens")) read_tokens(file, data);
   read_labels(file, data);
   require(data.rows > 0, ExitCode::input, "{} has no samples (0 rows) check its source", path);

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -32,7 +31,6 @@ struct DataFile {
   std::vector<double> noise_variance;      // optional (rows): variance of a label about it
   std::vector<std::int64_t> group;         // optional (rows): never split between train and test
   std::vector<std::int64_t> source_row;    // (rows), distinct; 0 ... rows-1 when the file has none
-  std::map<std::string, std::string> attributes;  // of the file, numbers as text
 
   std::int64_t length(std::int64_t row) const {
     const auto i = static_cast<std::size_t>(row);

@@ -1,7 +1,10 @@
 #include "data/hdf5_input.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <optional>
+#include <set>
 #include <type_traits>
 
 #include "base/error.hpp"
@@ -46,9 +49,17 @@ hid_t native_type() {
   return H5T_NATIVE_DOUBLE;
 }
 
-// Whether every value of the stored type is a T.
+// Whether every value of the stored type is a T. Types of unusual layout, whose conversion is a
+// lottery, are out.
 template <class T>
 bool fits(hid_t stored) {
+  const hid_t usual[] = {
+      H5T_STD_I8LE,  H5T_STD_I16LE, H5T_STD_I32LE,  H5T_STD_I64LE,  H5T_STD_I8BE,   H5T_STD_I16BE,
+      H5T_STD_I32BE, H5T_STD_I64BE, H5T_STD_U8LE,   H5T_STD_U16LE,  H5T_STD_U32LE,  H5T_STD_U8BE,
+      H5T_STD_U16BE, H5T_STD_U32BE, H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_IEEE_F32BE, H5T_IEEE_F64BE};
+  if (std::ranges::none_of(usual, [&](hid_t type) { return H5Tequal(stored, type) > 0; })) {
+    return false;
+  }
   const std::size_t size = H5Tget_size(stored);
   if constexpr (std::is_floating_point_v<T>) {
     return H5Tget_class(stored) == H5T_FLOAT && size <= sizeof(T);
@@ -63,9 +74,14 @@ std::string kind() {
   return std::is_floating_point_v<T> ? "float64" : sizeof(T) == 4 ? "int32" : "int64";
 }
 
-// All texts of an attribute with `count` elements.
-bool read_texts(hid_t attribute, std::size_t count, std::vector<std::string>& texts) {
+// All texts of an attribute with `count` elements, if the file can hold so many and they are UTF-8.
+bool read_texts(hid_t attribute, std::uint64_t count, std::uint64_t file_bytes,
+                std::vector<std::string>& texts) {
   const Handle stored(H5Aget_type(attribute), H5Tclose);
+  constexpr std::size_t reference_bytes = 16;  // of a text of variable length, at least
+  const std::size_t element =
+      H5Tis_variable_str(stored.id()) > 0 ? reference_bytes : H5Tget_size(stored.id());
+  if (element == 0 || count > file_bytes / element) return false;
   const Handle memory(H5Tcopy(H5T_C_S1), H5Tclose);
   H5Tset_cset(memory.id(), H5Tget_cset(stored.id()));
   if (H5Tis_variable_str(stored.id()) > 0) {
@@ -75,7 +91,7 @@ bool read_texts(hid_t attribute, std::size_t count, std::vector<std::string>& te
     const bool read = H5Aread(attribute, memory.id(), pointers.data()) >= 0;
     for (const char* pointer : pointers) texts.emplace_back(pointer == nullptr ? "" : pointer);
     H5Dvlen_reclaim(memory.id(), space.id(), H5P_DEFAULT, pointers.data());
-    return read;
+    return read && std::ranges::all_of(texts, is_utf8);
   }
   const std::size_t width = H5Tget_size(stored.id());
   H5Tset_size(memory.id(), width);
@@ -88,35 +104,55 @@ bool read_texts(hid_t attribute, std::size_t count, std::vector<std::string>& te
     if (H5Tget_strpad(stored.id()) == H5T_STR_SPACEPAD) text.erase(text.find_last_not_of(' ') + 1);
     texts.push_back(text);
   }
-  return true;
+  return std::ranges::all_of(texts, is_utf8);
 }
 
-// How many chunks cover a dataset.
-std::uint64_t chunks_due(hid_t set, hid_t layout) {
+// The bytes of a chunked dataset's chunks, those at its ends being as large as the others; nothing
+// when they overflow, are not all there, or passed another filter than deflate, shuffle and a
+// checksum, each once.
+std::optional<std::uint64_t> chunk_bytes(hid_t set, hid_t layout, std::uint64_t element_bytes) {
   const Handle space(H5Dget_space(set), H5Sclose);
-  hsize_t sizes[H5S_MAX_RANK], chunk[H5S_MAX_RANK];
+  hsize_t sizes[H5S_MAX_RANK], chunk[H5S_MAX_RANK], stored = 0;
   const int rank = H5Sget_simple_extent_dims(space.id(), sizes, nullptr);
-  if (H5Pget_chunk(layout, H5S_MAX_RANK, chunk) != rank) return 0;
-  std::uint64_t due = 1;
-  for (int d = 0; d < rank; ++d) due *= sizes[d] / chunk[d] + (sizes[d] % chunk[d] != 0 ? 1 : 0);
-  return due;
+  if (H5Pget_chunk(layout, H5S_MAX_RANK, chunk) != rank) return {};
+  std::uint64_t chunks = 1, bytes = element_bytes;
+  for (int d = 0; d < rank; ++d) {
+    const std::uint64_t across = sizes[d] / chunk[d] + (sizes[d] % chunk[d] != 0 ? 1 : 0);
+    if (__builtin_mul_overflow(chunks, across, &chunks) ||
+        __builtin_mul_overflow(bytes, chunk[d], &bytes)) {
+      return {};
+    }
+  }
+  if (__builtin_mul_overflow(bytes, chunks, &bytes)) return {};
+  if (H5Dget_num_chunks(set, space.id(), &stored) < 0 || stored != chunks) return {};
+  std::set<H5Z_filter_t> seen;
+  for (int i = 0; i < H5Pget_nfilters(layout); ++i) {
+    std::size_t values = 0;
+    unsigned flags = 0;
+    const H5Z_filter_t filter = H5Pget_filter2(layout, static_cast<unsigned>(i), &flags, &values,
+                                               nullptr, 0, nullptr, nullptr);
+    const bool known = filter == H5Z_FILTER_DEFLATE || filter == H5Z_FILTER_SHUFFLE ||
+                       filter == H5Z_FILTER_FLETCHER32;
+    if (!known || !seen.insert(filter).second) return {};
+  }
+  return bytes;
 }
 
-// Whether the file stores all elements of a dataset. HDF5 makes up what was never written (fill
-// values), so that a small file could make us allocate and fill any amount of memory.
-bool holds(hid_t set, std::uint64_t elements, std::size_t element_bytes, std::uint64_t file_bytes) {
-  if (elements == 0) return true;
+// Whether the file itself stores all elements of a dataset. HDF5 makes up what was never written
+// (fill values), unpacks without a bound and follows datasets into other files, so that a small
+// file could make us allocate and fill any amount of memory, or read what its maker cannot.
+bool holds(hid_t set, hid_t layout, std::uint64_t elements, std::uint64_t element_bytes,
+           std::uint64_t file_bytes) {
   std::uint64_t bytes = 0;
+  if (__builtin_mul_overflow(elements, element_bytes, &bytes)) return false;
+  if (H5Pget_external_count(layout) != 0) return false;  // in other files
+  if (elements == 0) return true;
   const std::uint64_t stored = H5Dget_storage_size(set);
-  if (__builtin_mul_overflow(elements, element_bytes, &bytes) || stored > file_bytes) return false;
-  const Handle layout(H5Dget_create_plist(set), H5Pclose);
-  if (H5Pget_external_count(layout.id()) != 0) return false;  // in other files
-  if (H5Pget_nfilters(layout.id()) == 0) return bytes <= stored;
-  // Deflate, the strongest filter in use, packs at most 1032 : 1.
-  hsize_t chunks = 0;
-  const Handle space(H5Dget_space(set), H5Sclose);
-  return bytes / 1100 <= stored && H5Dget_num_chunks(set, space.id(), &chunks) >= 0 &&
-         chunks == chunks_due(set, layout.id());
+  if (stored > file_bytes) return false;
+  if (H5Pget_layout(layout) != H5D_CHUNKED) return bytes <= stored;
+  const auto unpacked = chunk_bytes(set, layout, element_bytes);
+  // Deflate packs at most 1032 : 1.
+  return unpacked && *unpacked / (H5Pget_nfilters(layout) == 0 ? 1 : 1100) <= stored;
 }
 
 }  // namespace
@@ -135,7 +171,9 @@ Hdf5Input::Hdf5Input(const std::string& path) : path_(path), file_(open_file(pat
 }
 
 bool Hdf5Input::has(const std::string& dataset) const {
-  return H5Lexists(file_.id(), dataset.c_str(), H5P_DEFAULT) > 0;
+  H5L_info_t link{};
+  return H5Lget_info(file_.id(), dataset.c_str(), &link, H5P_DEFAULT) >= 0 &&
+         link.type == H5L_TYPE_HARD;
 }
 
 template <class T>
@@ -147,6 +185,11 @@ std::vector<T> Hdf5Input::read(const std::string& dataset, int rank,
   if (!set.valid()) fail_file(path_, problem, reason());
   const Handle type(H5Dget_type(set.id()), H5Tclose);
   if (!fits<T>(type.id())) fail_file(path_, problem, "it is not of type " + kind<T>());
+  const Handle layout(H5Dget_create_plist(set.id()), H5Pclose);
+  // Before its extents are asked for, which opens the datasets it is made of.
+  if (H5Pget_layout(layout.id()) == H5D_VIRTUAL) {
+    fail_file(path_, problem, "it is made of datasets of other files");
+  }
   const Handle space(H5Dget_space(set.id()), H5Sclose);
   const int found = H5Sget_simple_extent_ndims(space.id());
   if (found != rank) {
@@ -158,8 +201,10 @@ std::vector<T> Hdf5Input::read(const std::string& dataset, int rank,
   std::uint64_t count = 1;
   bool held = true;
   for (const hsize_t size : sizes) held = held && !__builtin_mul_overflow(count, size, &count);
-  if (!held || !holds(set.id(), count, H5Tget_size(type.id()), file_bytes_)) {
-    fail_file(path_, problem, "it claims more elements than the file holds");
+  if (!held || !holds(set.id(), layout.id(), count, H5Tget_size(type.id()), file_bytes_)) {
+    fail_file(path_, problem,
+              "it claims more elements than the file holds, or has them elsewhere or packed in an "
+              "unusual way");
   }
   std::vector<T> values(count);
   if (H5Dread(set.id(), native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
@@ -187,39 +232,13 @@ std::vector<std::string> Hdf5Input::texts(const std::string& dataset,
   const Handle space(H5Aget_space(attribute.id()), H5Sclose);
   const hssize_t count = H5Sget_simple_extent_npoints(space.id());
   if (H5Tget_class(type.id()) != H5T_STRING || H5Sget_simple_extent_ndims(space.id()) != 1 ||
-      count < 0 || static_cast<std::uint64_t>(count) > file_bytes_) {
+      count < 0) {
     fail_file(path_, problem, "it is not a list of texts");
   }
   std::vector<std::string> read;
-  if (!read_texts(attribute.id(), static_cast<std::size_t>(count), read)) {
-    fail_file(path_, problem, reason());
+  if (!read_texts(attribute.id(), static_cast<std::uint64_t>(count), file_bytes_, read)) {
+    fail_file(path_, problem, "its texts are not all there or not UTF-8");
   }
-  return read;
-}
-
-std::map<std::string, std::string> Hdf5Input::attributes() const {
-  std::map<std::string, std::string> read;
-  const auto visit = [](hid_t object, const char* name, const H5A_info_t*, void* target) -> herr_t {
-    auto& values = *static_cast<std::map<std::string, std::string>*>(target);
-    const Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose);
-    if (!attribute.valid()) return 0;
-    const Handle type(H5Aget_type(attribute.id()), H5Tclose);
-    const Handle space(H5Aget_space(attribute.id()), H5Sclose);
-    if (H5Sget_simple_extent_npoints(space.id()) != 1) return 0;
-    std::vector<std::string> texts;
-    std::int64_t integer = 0;
-    double real = 0;
-    if (H5Tget_class(type.id()) == H5T_STRING && read_texts(attribute.id(), 1, texts)) {
-      values.emplace(name, texts.front());
-    } else if (fits<std::int64_t>(type.id()) &&
-               H5Aread(attribute.id(), H5T_NATIVE_INT64, &integer) >= 0) {
-      values.emplace(name, fmt::format("{}", integer));
-    } else if (fits<double>(type.id()) && H5Aread(attribute.id(), H5T_NATIVE_DOUBLE, &real) >= 0) {
-      values.emplace(name, fmt::format("{}", real));
-    }
-    return 0;
-  };
-  H5Aiterate2(file_.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, visit, &read);
   return read;
 }
 

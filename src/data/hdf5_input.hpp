@@ -1,10 +1,10 @@
-// Reading foreign HDF5 files: rank, type and size of everything are checked before it is read.
+// Reading foreign HDF5 files: rank, type and size of everything are checked before it is read, and
+// nothing in a file can lead to another one.
 #pragma once
 
 #include <hdf5.h>
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,9 +56,6 @@ class Hdf5Input {
 
   // A one-dimensional attribute of texts (of fixed or variable length).
   std::vector<std::string> texts(const std::string& dataset, const std::string& attribute) const;
-
-  // Root attributes with one value, numbers as text. Others are left out.
-  std::map<std::string, std::string> attributes() const;
 
  private:
   QuietErrors quiet_;

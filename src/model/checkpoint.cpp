@@ -26,7 +26,9 @@ std::map<std::string, std::string> read_index(const std::string& path) {
   std::map<std::string, std::string> shards;
   for (const auto& [tensor, file] : map->items()) {
     const std::string name = file.is_string() ? file.get<std::string>() : "";
-    require(name.ends_with(".safetensors") && fs::path(name).filename() == name, ExitCode::input,
+    require(name.ends_with(".safetensors") && fs::path(name).filename() == name &&
+                printable(name) == name,
+            ExitCode::input,
             "{} puts tensor {} into {} (not the name of a .safetensors file beside it) fetch the "
             "model again",
             path, printable(tensor), printable(file.dump(-1, ' ', true)));

@@ -39,8 +39,7 @@ std::optional<nlohmann::json> stored_result(const std::string& path, const std::
         !(is("projections", 1) || !projections)) {
       return std::nullopt;
     }
-    nlohmann::json result =
-        nlohmann::json::parse(h5::read_attribute(file, "result").get<std::string>());
+    nlohmann::json result = nlohmann::json::parse(h5::read_text(file, "result"));
     result["reused"] = true;
     return result;
   } catch (const std::exception& error) {

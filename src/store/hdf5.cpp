@@ -1,15 +1,17 @@
 #include "store/hdf5.hpp"
 
 #include <algorithm>
+#include <array>
+#include <limits>
 #include <numeric>
+
+#include "base/text.hpp"
+#include "store/disk.hpp"
+#include "store/hdf5_detail.hpp"
 
 namespace ntk::store::h5 {
 
 namespace {
-
-// Ends every complaint about contents.
-constexpr const char* remade =
-    "if the file is damaged or of another program, move it away and make it again";
 
 constexpr std::int64_t largest_transfer = std::int64_t{256} << 20;  // bytes
 
@@ -29,28 +31,13 @@ std::string reason() {
   if (lines.empty()) return "HDF5 gives no reason";
   std::string text = lines.front();
   if (lines.size() > 1) text += "; " + lines[1];
-  // The file driver puts a ctime stamp with a line break into its messages.
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
+  return printable(text);  // the file driver's messages hold a line break, others names of objects
 }
 
 // The library prints its stack by default; ours goes into the exception instead.
 void be_quiet() {
   static const herr_t quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   (void)quiet;
-}
-
-std::string file_of(hid_t object) {
-  const auto length = H5Fget_name(object, nullptr, 0);
-  if (length <= 0) return "?";
-  std::string name(static_cast<std::size_t>(length) + 1, '\0');
-  H5Fget_name(object, name.data(), name.size());
-  name.resize(static_cast<std::size_t>(length));
-  return name;
-}
-
-std::string in_file(const std::string& what, hid_t object) {
-  return fmt::format("{} of {}", what, file_of(object));
 }
 
 Handle access_list() {
@@ -62,11 +49,56 @@ Handle access_list() {
   return list;
 }
 
-Handle string_type(std::size_t size) {
-  Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "make a string type");
-  check(H5Tset_size(type, size), "make a string type");
-  check(H5Tset_cset(type, H5T_CSET_UTF8), "make a string type");
-  return type;
+// The extents of a dataset that is not virtual: asking for those of one opens other files.
+Dims shape_of(hid_t dataset, hid_t layout, const std::string& what) {
+  require(H5Pget_layout(layout) != H5D_VIRTUAL, ExitCode::io,
+          "cannot {} (it is made of other datasets) {}", what, remade);
+  const Handle space(H5Dget_space(dataset), H5Sclose, what);
+  std::array<hsize_t, H5S_MAX_RANK> sizes;
+  const int rank = H5Sget_simple_extent_dims(space, sizes.data(), nullptr);
+  check(rank, what);
+  Dims dims;
+  for (int d = 0; d < rank; ++d) {
+    const hsize_t size = sizes[static_cast<std::size_t>(d)];
+    require(size <= std::numeric_limits<std::int64_t>::max(), ExitCode::io,
+            "cannot {} (its extents are beyond all bounds) {}", what, remade);
+    dims.push_back(static_cast<std::int64_t>(size));
+  }
+  return dims;
+}
+
+std::int64_t product(const Dims& dims) {
+  return std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+}  // namespace
+
+std::string file_of(hid_t object) {
+  const auto length = H5Fget_name(object, nullptr, 0);
+  if (length <= 0) return "?";
+  std::string name(static_cast<std::size_t>(length) + 1, '\0');
+  H5Fget_name(object, name.data(), name.size());
+  name.resize(static_cast<std::size_t>(length));
+  return name;
+}
+
+std::string in_file(const std::string& what, hid_t object) {
+  return fmt::format("{} of {}", printable(what), file_of(object));
+}
+
+std::uint64_t file_bytes(hid_t object, const std::string& what) {
+  const Handle file(H5Iget_file_id(object), H5Fclose, what);
+  hsize_t bytes = 0;
+  if (H5Fget_filesize(file, &bytes) >= 0) return bytes;
+  H5Eclear2(H5E_DEFAULT);  // MPI-IO does not know it after a write
+  return static_cast<std::uint64_t>(file_size(file_of(object)));
+}
+
+bool plain_number(hid_t type) {
+  const std::array known{H5T_IEEE_F64LE, H5T_IEEE_F32LE, H5T_STD_I8LE, H5T_STD_I16LE,
+                         H5T_STD_I32LE,  H5T_STD_I64LE,  H5T_STD_U8LE, H5T_STD_U16LE,
+                         H5T_STD_U32LE,  H5T_STD_U64LE};
+  return std::ranges::any_of(known, [&](hid_t one) { return H5Tequal(type, one) > 0; });
 }
 
 Handle simple_space(const Dims& dims) {
@@ -76,64 +108,6 @@ Handle simple_space(const Dims& dims) {
                     : H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr),
                 H5Sclose, "make a data space");
 }
-
-Dims shape_of(hid_t space) {
-  std::vector<hsize_t> sizes(static_cast<std::size_t>(H5Sget_simple_extent_ndims(space)));
-  H5Sget_simple_extent_dims(space, sizes.data(), nullptr);
-  return Dims(sizes.begin(), sizes.end());
-}
-
-std::int64_t product(const Dims& dims) {
-  return std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>());
-}
-
-void write_attribute(hid_t object, const std::string& name, hid_t type, const Dims& dims,
-                     const void* data) {
-  const std::string what = in_file("write attribute " + name, object);
-  if (has_attribute(object, name)) check(H5Adelete(object, name.c_str()), what);
-  const Handle space = simple_space(dims);
-  const Handle attribute(H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT),
-                         H5Aclose, what);
-  check(H5Awrite(attribute, type, data), what);
-}
-
-Handle open_attribute(hid_t object, const std::string& name) {
-  return Handle(H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose,
-                in_file("read attribute " + name, object));
-}
-
-// Every element of a string attribute, of fixed or variable length.
-std::vector<std::string> strings_of(hid_t attribute, const std::string& what) {
-  const Handle type(H5Aget_type(attribute), H5Tclose, what);
-  const Handle space(H5Aget_space(attribute), H5Sclose, what);
-  const auto count = static_cast<std::size_t>(H5Sget_simple_extent_npoints(space));
-  require(H5Tget_class(type) == H5T_STRING, ExitCode::io, "cannot {} (it is not text) {}", what,
-          remade);
-  std::vector<std::string> out;
-  if (H5Tis_variable_str(type) > 0) {
-    std::vector<char*> texts(count, nullptr);
-    Handle memory = string_type(H5T_VARIABLE);
-    H5Tset_cset(memory, H5Tget_cset(type));
-    check(H5Aread(attribute, memory, texts.data()), what);
-    for (const char* text : texts) out.emplace_back(text ? text : "");
-    H5Dvlen_reclaim(memory, space, H5P_DEFAULT, texts.data());
-  } else {
-    const std::size_t size = H5Tget_size(type);
-    std::string bytes(count * size, '\0');
-    check(H5Aread(attribute, type, bytes.data()), what);
-    for (std::size_t i = 0; i < count; ++i) {
-      std::string text = bytes.substr(i * size, size);
-      if (H5Tget_strpad(type) == H5T_STR_SPACEPAD)
-        text.erase(text.find_last_not_of(' ') + 1);
-      else
-        text.resize(std::min(text.size(), text.find('\0')));
-      out.push_back(text);
-    }
-  }
-  return out;
-}
-
-}  // namespace
 
 Handle::Handle(hid_t id, Close closer, const std::string& what) : id_(id), close_(closer) {
   if (id < 0) check(-1, what);
@@ -177,7 +151,9 @@ Handle create_file(const std::string& path, std::int64_t metadata_bytes) {
 bool exists(hid_t location, const std::string& path) {
   for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const std::string part = path.substr(0, end);
-    if (part != "/" && H5Lexists(location, part.c_str(), H5P_DEFAULT) <= 0) {
+    H5L_info_t link{};
+    if (part != "/" && (H5Lget_info(location, part.c_str(), &link, H5P_DEFAULT) < 0 ||
+                        link.type != H5L_TYPE_HARD)) {
       H5Eclear2(H5E_DEFAULT);
       return false;
     }
@@ -185,16 +161,16 @@ bool exists(hid_t location, const std::string& path) {
   }
 }
 
-std::vector<std::string> children(hid_t location, const std::string& group) {
-  std::vector<std::string> names;
-  const auto add = [](hid_t, const char* name, const H5L_info_t*, void* data) -> herr_t {
-    static_cast<std::vector<std::string>*>(data)->emplace_back(name);
+std::vector<Object> objects(hid_t file) {
+  std::vector<Object> found;
+  const auto add = [](hid_t, const char* name, const H5O_info_t* info, void* data) -> herr_t {
+    if (std::string_view(name) != ".")
+      static_cast<std::vector<Object>*>(data)->push_back({name, info->type == H5O_TYPE_DATASET});
     return 0;
   };
-  const Handle object = open_object(location, group);
-  check(H5Literate(object, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names),
-        in_file("list " + group, location));
-  return names;
+  check(H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, add, &found, H5O_INFO_BASIC),
+        in_file("list the objects", file));
+  return found;
 }
 
 Handle create_group(hid_t location, const std::string& path) {
@@ -207,81 +183,9 @@ Handle create_group(hid_t location, const std::string& path) {
 }
 
 Handle open_object(hid_t location, const std::string& path) {
-  return Handle(H5Oopen(location, path.c_str(), H5P_DEFAULT), H5Oclose,
-                in_file("open " + path, location));
-}
-
-void write_attribute(hid_t object, const std::string& name, const nlohmann::json& value) {
-  if (value.is_boolean() || value.is_number_integer()) {
-    const auto number =
-        value.is_boolean() ? std::int64_t{value.get<bool>()} : value.get<std::int64_t>();
-    write_attribute(object, name, H5T_NATIVE_INT64, {}, &number);
-  } else if (value.is_number()) {
-    const auto number = value.get<double>();
-    write_attribute(object, name, H5T_NATIVE_DOUBLE, {}, &number);
-  } else {
-    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    const char* start = text.c_str();
-    write_attribute(object, name, string_type(H5T_VARIABLE), {}, &start);
-  }
-}
-
-void write_attribute(hid_t object, const std::string& name,
-                     const std::vector<std::string>& values) {
-  std::vector<const char*> starts;
-  for (const auto& value : values) starts.push_back(value.c_str());
-  write_attribute(object, name, string_type(H5T_VARIABLE),
-                  Dims{static_cast<std::int64_t>(values.size())}, starts.data());
-}
-
-bool has_attribute(hid_t object, const std::string& name) {
-  return H5Aexists(object, name.c_str()) > 0;
-}
-
-nlohmann::json read_attribute(hid_t object, const std::string& name) {
-  const std::string what = in_file("read attribute " + name, object);
-  const Handle attribute = open_attribute(object, name);
-  const Handle type(H5Aget_type(attribute), H5Tclose, what);
-  const Handle space(H5Aget_space(attribute), H5Sclose, what);
-  require(H5Sget_simple_extent_npoints(space) == 1, ExitCode::io,
-          "cannot {} (it is not one value) {}", what, remade);
-  switch (H5Tget_class(type)) {
-    case H5T_STRING:
-      return strings_of(attribute, what).front();
-    case H5T_INTEGER: {
-      std::int64_t value = 0;
-      check(H5Aread(attribute, H5T_NATIVE_INT64, &value), what);
-      return value;
-    }
-    case H5T_FLOAT: {
-      double value = 0;
-      check(H5Aread(attribute, H5T_NATIVE_DOUBLE, &value), what);
-      return value;
-    }
-    default:
-      fail(ExitCode::io, "cannot {} (it is neither text nor a number) {}", what, remade);
-  }
-}
-
-std::vector<std::string> read_strings(hid_t object, const std::string& name) {
-  return strings_of(open_attribute(object, name), in_file("read attribute " + name, object));
-}
-
-nlohmann::json read_attributes(hid_t object) {
-  std::vector<std::string> names;
-  const auto add = [](hid_t, const char* name, const H5A_info_t*, void* data) -> herr_t {
-    static_cast<std::vector<std::string>*>(data)->emplace_back(name);
-    return 0;
-  };
-  check(H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, nullptr, add, &names),
-        in_file("list the attributes", object));
-  auto out = nlohmann::json::object();
-  for (const auto& name : names) {
-    const Handle attribute = open_attribute(object, name);
-    const Handle space(H5Aget_space(attribute), H5Sclose, "read attribute " + name);
-    if (H5Sget_simple_extent_npoints(space) == 1) out[name] = read_attribute(object, name);
-  }
-  return out;
+  const std::string what = in_file("open " + path, location);
+  require(exists(location, path), ExitCode::io, "cannot {} (there is none) {}", what, remade);
+  return Handle(H5Oopen(location, path.c_str(), H5P_DEFAULT), H5Oclose, what);
 }
 
 Handle create_dataset(hid_t location, const std::string& path, hid_t type, const Dims& dims) {
@@ -314,13 +218,25 @@ Dataset::Dataset(hid_t location, const std::string& path, const Dims& dims) : pa
           path_, file_, fmt::join(dims_, ", "), fmt::join(dims, ", "), remade);
 }
 
+// Only numbers that stand in one piece in this file itself: then the file's size limits what can be
+// asked of a dataset, whoever made it.
 void Dataset::open(hid_t location) {
   file_ = file_of(location);
-  const std::string what = fmt::format("open dataset {} of {}", path_, file_);
+  const std::string what = fmt::format("open dataset {} of {}", printable(path_), file_);
   require(exists(location, path_), ExitCode::io, "cannot {} (there is none) {}", what, remade);
   handle_ = Handle(H5Dopen2(location, path_.c_str(), H5P_DEFAULT), H5Dclose, what);
-  const Handle space(H5Dget_space(handle_), H5Sclose, what);
-  dims_ = shape_of(space);
+  const Handle type(H5Dget_type(handle_), H5Tclose, what);
+  require(plain_number(type), ExitCode::io,
+          "cannot {} (it does not hold numbers as we store them) {}", what, remade);
+  const Handle layout(H5Dget_create_plist(handle_), H5Pclose, what);
+  dims_ = shape_of(handle_, layout, what);
+  auto claimed = static_cast<std::int64_t>(H5Tget_size(type));
+  bool held = H5Pget_layout(layout) != H5D_CHUNKED && H5Pget_external_count(layout) == 0;
+  for (const auto extent : dims_) held = held && !__builtin_mul_overflow(claimed, extent, &claimed);
+  require(held && claimed == bytes() &&
+              static_cast<std::uint64_t>(claimed) <= file_bytes(handle_, what),
+          ExitCode::io, "cannot {} (the file does not hold all of it in one piece) {}", what,
+          remade);
 }
 
 std::int64_t Dataset::size() const {
@@ -335,6 +251,12 @@ std::int64_t Dataset::offset() const {
   const haddr_t address = H5Dget_offset(handle_);
   H5Eclear2(H5E_DEFAULT);
   return address == HADDR_UNDEF ? -1 : static_cast<std::int64_t>(address);
+}
+
+Dims shape(hid_t location, const std::string& path) {
+  const std::string what = in_file("open dataset " + path, location);
+  const Handle dataset(H5Dopen2(location, path.c_str(), H5P_DEFAULT), H5Dclose, what);
+  return shape_of(dataset, Handle(H5Dget_create_plist(dataset), H5Pclose, what), what);
 }
 
 bool Dataset::single_precision() const {

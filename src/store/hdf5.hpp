@@ -1,7 +1,8 @@
 // A thin layer over the HDF5 C library: handles that close themselves, the library's error text as
 // Error(io), and attributes and 1-D and 2-D datasets of plain numbers and UTF-8 strings.
 //
-// Reading checks kind, rank and shape before a byte is moved. File locks are off: they fail on many
+// Reading checks kind, rank, shape and size before a byte is moved, and never leaves the file:
+// links and datasets that lead elsewhere count as not there. File locks are off: they fail on many
 // cluster file systems, and a colleague who looks into a running job's file must not stop it.
 // The library is not thread-safe: call from one thread at a time.
 #pragma once
@@ -60,8 +61,14 @@ Handle open_file(const std::string& path, MPI_Comm comm);          // MPI-IO, co
 Handle create_file(const std::string& path, std::int64_t metadata_bytes = 0);
 
 // --- objects -----------------------------------------------------------------------------------
-bool exists(hid_t location, const std::string& path);  // every part of the path
-std::vector<std::string> children(hid_t location, const std::string& group);  // sorted by name
+// Every part of the path, none of them a link to another place or file.
+bool exists(hid_t location, const std::string& path);
+// Everything in the file: groups before what they hold, by name; an object of two names once.
+struct Object {
+  std::string path;  // without a leading slash
+  bool dataset = false;
+};
+std::vector<Object> objects(hid_t file);
 Handle create_group(hid_t location, const std::string& path);  // with the groups above it
 Handle open_object(hid_t location, const std::string& path);   // group or dataset
 
@@ -71,8 +78,11 @@ Handle open_object(hid_t location, const std::string& path);   // group or datas
 void write_attribute(hid_t object, const std::string& name, const nlohmann::json& value);
 void write_attribute(hid_t object, const std::string& name, const std::vector<std::string>& values);
 bool has_attribute(hid_t object, const std::string& name);
-// A scalar attribute: string, integer or floating-point number.
+// A scalar attribute: string, integer or floating-point number. Texts must be UTF-8.
 nlohmann::json read_attribute(hid_t object, const std::string& name);
+std::string read_text(hid_t object, const std::string& name);
+std::int64_t read_integer(hid_t object, const std::string& name);
+double read_real(hid_t object, const std::string& name);
 std::vector<std::string> read_strings(hid_t object, const std::string& name);
 // All scalar attributes, as one JSON object.
 nlohmann::json read_attributes(hid_t object);
@@ -109,8 +119,12 @@ inline hid_t memory_type<std::uint8_t>() {
 // file read as zeros).
 Handle create_dataset(hid_t location, const std::string& path, hid_t type, const Dims& dims);
 
-// An open dataset with its shape. Reads and writes convert between the file's and the caller's type
-// of numbers, never between integers and floating point.
+// The extents of any dataset, also of one that Dataset does not open.
+Dims shape(hid_t location, const std::string& path);
+
+// An open dataset with its shape, of a type and layout that create_dataset gives. Reads and writes
+// convert between the file's and the caller's type of numbers, never between integers and floating
+// point.
 class Dataset {
  public:
   Dataset() = default;

@@ -266,12 +266,11 @@ nlohmann::json read_identity(hid_t file, const std::string& path) {
   const auto version = h5::read_attribute(file, "format_version");
   require(version == kernel_format_version, ExitCode::io,
           "cannot use {} (format version {}, this program knows {}) use the program that wrote it",
-          path, version.dump(), kernel_format_version);
-  const auto text = h5::read_attribute(file, "identity");
-  const auto stored =
-      text.is_string() ? nlohmann::json::parse(text.get<std::string>(), nullptr, false) : text;
-  require(stored.is_object(), ExitCode::io,
-          "cannot use {} (its identity is no JSON object) it is "
+          path, printable(version.dump()), kernel_format_version);
+  const auto stored = nlohmann::json::parse(h5::read_text(file, "identity"), nullptr, false);
+  const auto plain = [](const nlohmann::json& value) { return value.is_primitive(); };
+  require(stored.is_object() && std::ranges::all_of(stored, plain), ExitCode::io,
+          "cannot use {} (its identity is no JSON object of plain values) it is "
           "damaged: choose another run.directory",
           path);
   return stored;
@@ -293,9 +292,9 @@ std::vector<std::string> binding_keys(const nlohmann::json& stored, const Kernel
 std::string difference(const nlohmann::json& stored, const KernelSpec& spec,
                        const std::string& key) {
   const auto text = [&](const nlohmann::json& from) {
-    return from.contains(key) ? from[key].dump() : std::string("none");
+    return from.contains(key) ? printable(from[key].dump()) : std::string("none");
   };
-  return fmt::format("{}: file {}, job {}", key, text(stored), text(spec.identity));
+  return fmt::format("{}: file {}, job {}", printable(key), text(stored), text(spec.identity));
 }
 
 Kinship kinship(const nlohmann::json& stored, const KernelSpec& spec) {

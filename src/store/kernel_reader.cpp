@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <set>
 
+#include "base/text.hpp"
 #include "store/kernel_layout.hpp"
 
 namespace ntk::store {
@@ -13,7 +15,7 @@ struct KernelReader::Impl {
     require(
         version == kernel_format_version, ExitCode::io,
         "cannot use {} (format version {}, this program knows {}) use the program that wrote it",
-        path, version.dump(), kernel_format_version);
+        path, printable(version.dump()), kernel_format_version);
     require(h5::read_attribute(file, "complete") == 1, ExitCode::io,
             "cannot use {} (it is not complete) run `ntk kernel` with its job file again", path);
     grid.row_starts = h5::read<std::int64_t>(file, "/journal/kernel/row_starts");
@@ -22,14 +24,10 @@ struct KernelReader::Impl {
                 std::is_sorted(starts.begin(), starts.end()),
             ExitCode::io, "cannot use {} (its panels are not in order) it is damaged", path);
     grid.column_starts = starts;
-    rows_per_sample = h5::read_attribute(file, "rows_per_sample").get<std::int64_t>();
+    rows_per_sample = h5::read_integer(file, "rows_per_sample");
     require(rows_per_sample >= 1 && grid.rows() % rows_per_sample == 0, ExitCode::io,
             "cannot use {} ({} rows with {} a sample) it is damaged", path, grid.rows(),
             rows_per_sample);
-    const auto names = [&](const char* object, const char* attribute) {
-      return h5::exists(file, object) ? h5::read_strings(h5::open_object(file, object), attribute)
-                                      : std::vector<std::string>{};
-    };
     groups = names("/kernel/groups", "groups");
     sets = names("/evaluate", "sets");
     // Shapes and triangles of every matrix, before the first is read.
@@ -45,6 +43,19 @@ struct KernelReader::Impl {
         h5::Dataset(file, matrix_path(matrices_path(set), groups, m),
                     h5::Dims{rows_of(set), grid.rows()});
     }
+  }
+
+  // Names of groups or sets, as check_spec lets them be.
+  std::vector<std::string> names(const char* object, const char* attribute) const {
+    if (!h5::exists(file, object)) return {};
+    const auto read = h5::read_strings(h5::open_object(file, object), attribute);
+    std::set<std::string> seen;
+    for (const auto& name : read)
+      require(!name.empty() && name.find('/') == std::string::npos && printable(name) == name &&
+                  seen.insert(name).second,
+              ExitCode::io, "cannot use {} (\"{}\" is no name of one of its {}) it is damaged",
+              path_, printable(name), attribute);
+    return read;
   }
 
   std::int64_t rows_of(const std::string& set) const {

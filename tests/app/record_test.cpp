@@ -94,6 +94,14 @@ TEST(KeptJob, AStageAnswersForItsTables) {
   EXPECT_TRUE(fourth.has_theory);
 }
 
+TEST(Record, MessagesNeedNotBeUtf8) {
+  const test::TemporaryFolder folder;
+  write_summary(folder.path(), "summary.json", {{"job", "x = 1"}}, ExitCode::input,
+                "no file m\xf6vies.h5", 0);
+  const json summary = json::parse(std::ifstream(folder.path("summary.json")));
+  EXPECT_EQ(summary.at("error"), "no file m\uFFFDvies.h5");
+}
+
 TEST(Record, AFullDiskIsAWarning) {
   const test::TemporaryFolder folder;
   Job job;

@@ -157,6 +157,15 @@ class Whole(support.Case):
         result = support.run("inspect", self.home_of_run / "train.h5")
         self.assertEqual(result.code, 0, result.text)
         self.assertIn("ntkspectra-data", result.out)
+        # A file may hold groups that hold themselves, and names that a terminal would obey.
+        odd = self.home / "odd.h5"
+        with h5py.File(odd, "w") as file:
+            file.attrs["format"] = "ntkspectra-data"
+            file["a/b\x1b[2J"] = [1, 2]
+            file["a/loop"], file["a/root"] = file["a"], file["/"]
+        result = support.run("inspect", odd)
+        self.assertEqual(result.code, 0, result.text)
+        self.assertIn("b?[2J  2\n", result.out)
 
     def test_permuted_samples_permute_the_kernel(self):
         samples = []

@@ -210,6 +210,7 @@ TEST_F(JobFile, BadOverrides) {
   EXPECT_THAT(error_with("run.seed"), HasSubstr("write --set section.key=value"));
   EXPECT_THAT(error_with("run..seed=5"), HasSubstr("write --set section.key=value"));
   EXPECT_THAT(error_with("data.evaluate=[1"), HasSubstr("not valid TOML"));
+  EXPECT_THAT(error_with("data.evaluate=[t\x1a"), HasSubstr("saw 't?'"));
   EXPECT_THAT(error_with("run.sed=5"), AllOf(HasSubstr("run.seed"), HasSubstr("--set run.sed=5")));
   EXPECT_THAT(error_with("run.seed=1\nx = 2"), HasSubstr("is not an integer"));
   EXPECT_THAT(error_with("run.directory="), HasSubstr("is empty"));
@@ -306,6 +307,7 @@ TEST_F(JobFile, FilesThatCannotBeRead) {
   EXPECT_THAT(error(minimal + "train ="), AllOf(HasSubstr("not valid TOML"), HasSubstr("line 7")));
   EXPECT_THAT(error(minimal + "train = \"other.h5\"\n"), HasSubstr("not valid TOML"));
   EXPECT_THAT(error("\xff\xfe" + minimal), HasSubstr("not valid TOML"));
+  EXPECT_THAT(error("a = t\x1a"), AllOf(HasSubstr("not valid TOML"), HasSubstr("saw 't?'")));
 }
 
 }  // namespace

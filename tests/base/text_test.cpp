@@ -22,6 +22,15 @@ TEST(Nearest, IsTheSmallestEditDistance) {
 TEST(Printable, CutsAndCleans) {
   EXPECT_EQ(printable("a\x1b[2Jb\n"), "a?[2Jb?");
   EXPECT_EQ(printable(std::string(500, 'a')), std::string(240, 'a') + "...");
+  EXPECT_EQ(printable(std::string(239, 'a') + "ü"), std::string(239, 'a') + "...");
+  EXPECT_EQ(printable(std::string(500, '\x80')), "...");
+}
+
+TEST(Utf8, IsToldFromOtherBytes) {
+  EXPECT_TRUE(is_utf8(""));
+  EXPECT_TRUE(is_utf8("größer"));
+  EXPECT_FALSE(is_utf8("gr\xf6\xdf er"));
+  EXPECT_FALSE(is_utf8("\xed\xa0\x80"));  // half of a surrogate pair
 }
 
 TEST(Join, SeparatesBetween) {

@@ -106,14 +106,7 @@ class Data : public testing::Test {
 };
 
 TEST_F(Data, TargetsAndEveryColumn) {
-  Steps steps = good_steps();
-  steps["x"] = [](Writer& w) {
-    w.put_texts("/", "source", {"movies.tsv"});
-    w.put_attribute("max_tokens", std::int64_t{128});
-    w.put_attribute("share", 0.5);
-    w.put_texts("/", "columns", {"a", "b"});  // not one value: left out
-  };
-  const DataFile data = read(steps);
+  const DataFile data = read(good_steps());
   EXPECT_EQ(data.rows, 3);
   EXPECT_TRUE(data.has_tokens);
   EXPECT_THAT(data.tokens, ElementsAre(5, 6, 7, 8, 9, 4));
@@ -130,9 +123,6 @@ TEST_F(Data, TargetsAndEveryColumn) {
   EXPECT_THAT(data.group, ElementsAre(7, 7, 8));
   EXPECT_THAT(data.source_row, ElementsAre(30, 10, 20));
   EXPECT_EQ(data.sha256, sha256_file(data.path));
-  EXPECT_EQ(data.attributes,
-            (std::map<std::string, std::string>{
-                {"max_tokens", "128"}, {"share", "0.5"}, {"source", "movies.tsv"}}));
 }
 
 TEST_F(Data, ClassesOfVariableAndFixedLength) {
@@ -269,6 +259,90 @@ TEST_F(Data, ChunksAndDeflateAreReadWhereTheyAreThere) {
       }
     }
   }
+}
+
+// A data file may come from a stranger: it must not make us read other files.
+TEST_F(Data, NothingIsReadFromOtherPlaces) {
+  {
+    Writer other(folder_.path("other.h5"));
+    other.put("reference", Doubles{1, 2, 3});
+  }
+  folder_.write("bytes", std::string(24, '1'));
+  const hsize_t three = 3;
+  const auto error_of = [&](const auto& step) {
+    Steps steps = good_steps();
+    steps["reference"] = [&](Writer& w) { step(w.id()); };
+    return error(steps);
+  };
+  // As if it were not there: the column is optional.
+  Steps linked = good_steps();
+  linked["reference"] = [&](Writer& w) {
+    H5Lcreate_external("other.h5", "/reference", w.id(), "reference", H5P_DEFAULT, H5P_DEFAULT);
+  };
+  EXPECT_TRUE(read(linked).reference.empty());
+  linked = good_steps();
+  linked["tokens"] = [](Writer& w) {
+    w.put("elsewhere", Int32s{5, 6, 7, 8, 9, 4});
+    H5Lcreate_soft("/elsewhere", w.id(), "tokens", H5P_DEFAULT, H5P_DEFAULT);
+  };
+  EXPECT_THAT(error(linked), HasSubstr("there is no such dataset"));
+
+  const hid_t space = H5Screate_simple(1, &three, nullptr);
+  const auto create = [&](hid_t file, hid_t layout) {
+    H5Dclose(
+        H5Dcreate2(file, "reference", H5T_IEEE_F64LE, space, H5P_DEFAULT, layout, H5P_DEFAULT));
+    H5Pclose(layout);
+  };
+  EXPECT_THAT(error_of([&](hid_t file) {
+                const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
+                H5Pset_external(layout, folder_.path("bytes").c_str(), 0, 24);
+                create(file, layout);
+              }),
+              HasSubstr("or has them elsewhere"));
+  EXPECT_THAT(error_of([&](hid_t file) {
+                const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
+                H5Pset_virtual(layout, space, folder_.path("other.h5").c_str(), "/reference",
+                               space);
+                create(file, layout);
+              }),
+              HasSubstr("made of datasets of other files"));
+  H5Sclose(space);
+}
+
+// Nor may it make us take more memory than its size allows, or convert what HDF5 seldom converts.
+TEST_F(Data, UnusualPackingAndTypesAreRefused) {
+  const auto error_of = [&](hid_t type, hsize_t chunk, int deflates) {
+    Steps steps = good_steps();
+    steps["reference"] = [=](Writer& w) {
+      const hsize_t three = 3;
+      const double values[] = {1, 2, 3};
+      const hid_t space = H5Screate_simple(1, &three, nullptr);
+      const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
+      H5Pset_chunk(layout, 1, &chunk);
+      for (int i = 0; i < deflates; ++i) H5Pset_deflate(layout, 9);
+      const hid_t set =
+          H5Dcreate2(w.id(), "reference", type, space, H5P_DEFAULT, layout, H5P_DEFAULT);
+      H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
+      H5Dclose(set);
+      H5Pclose(layout);
+      H5Sclose(space);
+    };
+    return error(steps);
+  };
+  EXPECT_EQ(error_of(H5T_IEEE_F64LE, 3, 1), "no error");
+  EXPECT_EQ(error_of(H5T_IEEE_F32BE, 3, 0), "no error");
+  EXPECT_THAT(error_of(H5T_IEEE_F64LE, 3, 2), HasSubstr("packed in an unusual way"));
+  const hid_t odd = H5Tcopy(H5T_IEEE_F32LE);
+  H5Tset_ebias(odd, 100);
+  EXPECT_THAT(error_of(odd, 3, 0), HasSubstr("not of type float64"));
+  H5Tclose(odd);
+
+  Steps latin = labelled_steps();
+  latin["label"] = [](Writer& w) {
+    w.put("label", Int32s{1, 0, 2});
+    w.put_texts("label", "classes", {"no", "yes", "gr\xf6\xdf er"});
+  };
+  EXPECT_THAT(error(latin), HasSubstr("not UTF-8"));
 }
 
 TEST_F(Data, Offsets) {

@@ -87,16 +87,8 @@ class Hdf5Writer {
     H5Sclose(space);
   }
 
-  // A scalar root attribute.
-  template <class T>
-  void put_attribute(const std::string& name, T value) {
-    const hid_t space = H5Screate(H5S_SCALAR);
-    const hid_t attribute =
-        H5Acreate2(file_, name.c_str(), type<T>(), space, H5P_DEFAULT, H5P_DEFAULT);
-    H5Awrite(attribute, type<T>(), &value);
-    H5Aclose(attribute);
-    H5Sclose(space);
-  }
+  // For what is not foreseen here.
+  hid_t id() const { return file_; }
 
  private:
   template <class T>

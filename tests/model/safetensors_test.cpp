@@ -316,6 +316,8 @@ TEST_F(CheckpointFolder, BadOnes) {
   EXPECT_THAT(error(), HasSubstr("weight_map"));
   index(R"({"weight_map": {"a": "../model.safetensors"}})");
   EXPECT_THAT(error(), HasSubstr("not the name of a .safetensors file beside it"));
+  index("{\"weight_map\": {\"a\": \"\\u001b[2J.safetensors\"}}");
+  EXPECT_THAT(error(), HasSubstr("not the name of a .safetensors file beside it"));
   index(R"({"weight_map": {"a": 3}})");
   EXPECT_THAT(error(), HasSubstr("not the name of a .safetensors file beside it"));
   index(R"({"weight_map": {"a": "m.safetensors"}})");

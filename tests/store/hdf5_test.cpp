@@ -75,7 +75,10 @@ TEST(Hdf5, DatasetsAreCheckedBeforeTheyAreRead) {
   std::vector<double> box(4);
   Dataset(file, "/deep/er/matrix", 2).read({1, 2}, {2, 2}, box.data());
   EXPECT_EQ(box, (std::vector<double>{6.5, 7.5, 10.5, 11.5}));
-  EXPECT_EQ(children(file, "/"), (std::vector<std::string>{"deep", "ints", "none", "scalar"}));
+  std::vector<std::string> paths, datasets;
+  for (const auto& [name, dataset] : objects(file)) (dataset ? datasets : paths).push_back(name);
+  EXPECT_EQ(paths, (std::vector<std::string>{"deep", "deep/er"}));
+  EXPECT_EQ(datasets, (std::vector<std::string>{"deep/er/matrix", "ints", "none", "scalar"}));
   EXPECT_TRUE(exists(file, "/deep/er"));
   EXPECT_FALSE(exists(file, "/deep/er/matrix2"));
   EXPECT_FALSE(exists(file, "/no/er/matrix"));
@@ -98,6 +101,66 @@ TEST(Hdf5, DatasetsAreCheckedBeforeTheyAreRead) {
   expect_error(ExitCode::io, {"cannot write dataset /ints of " + path, "no write intent"}, [&] {
     Dataset(file, "/ints").write_all(std::vector<std::int32_t>{0, 0});
   });
+}
+
+TEST(Hdf5, TextMustBeUtf8AndOfItsKind) {
+  const Scratch scratch;
+  const Handle file = create_file(scratch / "a.h5");
+  write_attribute(file, "latin", std::vector<std::string>{"sch\xf6n"});
+  write_attribute(file, "whole", 3);
+  write_attribute(file, "text", "3");
+  expect_error(ExitCode::io, {"latin", "not UTF-8"}, [&] { read_attribute(file, "latin"); });
+  expect_error(ExitCode::io, {"latin", "not UTF-8"}, [&] { read_strings(file, "latin"); });
+  expect_error(ExitCode::io, {"whole", "not text"}, [&] { read_text(file, "whole"); });
+  expect_error(ExitCode::io, {"text", "not a whole number"}, [&] { read_integer(file, "text"); });
+  expect_error(ExitCode::io, {"text", "not a number"}, [&] { read_real(file, "text"); });
+  EXPECT_EQ(read_real(file, "whole"), 3);
+  EXPECT_EQ(read_text(file, "text"), "3");
+  EXPECT_EQ(read_integer(file, "whole"), 3);
+}
+
+// What a stranger's file could use to make this program take memory or read other files.
+TEST(Hdf5, NothingIsReadButWhatTheFileHoldsItself) {
+  const Scratch scratch;
+  { write(create_file(scratch / "other.h5"), "/x", std::vector<double>{1, 2}); }
+  { std::ofstream(scratch / "bytes") << std::string(16, '1'); }
+  const std::string path = scratch / "a.h5";
+  const hsize_t two = 2, huge = hsize_t{1} << 61;
+  const auto make = [](hid_t file, const char* name, hid_t type, hsize_t size, hid_t layout) {
+    const Handle space(H5Screate_simple(1, &size, nullptr), H5Sclose, "space");
+    Handle(H5Dcreate2(file, name, type, space, H5P_DEFAULT, layout, H5P_DEFAULT), H5Dclose, name);
+  };
+  {
+    const Handle file = create_file(path);
+    write(file, "/x", std::vector<double>{1, 2});
+    H5Lcreate_soft("/x", file, "/soft", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_external("other.h5", "/x", file, "/external", H5P_DEFAULT, H5P_DEFAULT);
+    const auto list = [] { return Handle(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "layout"); };
+    const Handle elsewhere = list(), made = list(), chunked = list(), late = list();
+    H5Pset_external(elsewhere, (scratch / "bytes").c_str(), 0, 16);
+    make(file, "/elsewhere", H5T_IEEE_F64LE, two, elsewhere);
+    const Handle space(H5Screate_simple(1, &two, nullptr), H5Sclose, "space");
+    H5Pset_virtual(made, space, (scratch / "other.h5").c_str(), "/x", space);
+    make(file, "/virtual", H5T_IEEE_F64LE, two, made);
+    H5Pset_chunk(chunked, 1, &two);
+    make(file, "/chunked", H5T_IEEE_F64LE, two, chunked);
+    make(file, "/unwritten", H5T_IEEE_F64LE, two, late);
+    make(file, "/huge", H5T_STD_U8LE, huge, late);
+    const Handle odd(H5Tcopy(H5T_STD_I64LE), H5Tclose, "type");
+    H5Tset_precision(odd, 60);
+    make(file, "/odd", odd, two, late);
+  }
+  const Handle file = open_file(path);
+  for (const char* name : {"/soft", "/external"}) {
+    EXPECT_FALSE(exists(file, name));
+    expect_error(ExitCode::io, {name, "there is none"}, [&] { Dataset(file, name); });
+  }
+  for (const char* name : {"/elsewhere", "/chunked", "/unwritten", "/huge"})
+    expect_error(ExitCode::io, {name, "does not hold all of it"}, [&] { Dataset(file, name); });
+  expect_error(ExitCode::io, {"made of other datasets"}, [&] { Dataset(file, "/virtual"); });
+  expect_error(ExitCode::io, {"numbers as we store them"}, [&] { Dataset(file, "/odd"); });
+  EXPECT_EQ(shape(file, "/chunked"), Dims{2});
+  expect_error(ExitCode::io, {"made of other datasets"}, [&] { shape(file, "/virtual"); });
 }
 
 TEST(Hdf5, FilesThatCannotBeUsedSayWhy) {

@@ -114,6 +114,19 @@ TEST(KernelWriter, RefusesWhatItCannotGoOnWith) {
   refused(spec, {"not a kernel file"});
 }
 
+TEST(KernelWriter, RefusesAnIdentityOfAnotherKind) {
+  for (const char* identity : {"[1]", "{", R"({"run.seed": [[1]]})"}) {
+    const Scratch scratch;
+    { KernelWriter(self, scratch.path(), spec_of({})); }
+    {
+      const h5::Handle file = h5::open_file(scratch / "kernel.h5.partial", true);
+      h5::write_attribute(file, "identity", identity);
+    }
+    expect_error(ExitCode::io, {"no JSON object of plain values"},
+                 [&] { KernelWriter(self, scratch.path(), spec_of({})); });
+  }
+}
+
 TEST(KernelWriter, ReplacesAHalfMadeFile) {
   const Scratch scratch;
   { std::ofstream(scratch / "kernel.h5.partial.new") << "half"; }
@@ -343,6 +356,17 @@ TEST(KernelReader, RefusesWhatIsNoCompleteKernel) {
   });
   changed("there is none", [](hid_t f) { H5Ldelete(f, "/evaluate/eval-1", H5P_DEFAULT); });
   changed("3 a sample", [](hid_t f) { h5::write_attribute(f, "rows_per_sample", 3); });
+  changed("not a whole number", [](hid_t f) { h5::write_attribute(f, "rows_per_sample", "2"); });
+  using Names = std::vector<std::string>;
+  for (const Names& names : {Names{"head", "head"}, {"head", "a/b"}, {"head", ""}, {"\x1b[2J"}})
+    changed("no name of one of its groups", [&](hid_t f) {
+      h5::write_attribute(h5::open_object(f, "/kernel/groups"), "groups", names);
+    });
+  // Links may not lead to what the file does not hold itself.
+  changed("/kernel/total of", [](hid_t f) {
+    H5Ldelete(f, "/kernel/total", H5P_DEFAULT);
+    H5Lcreate_external("kernel.h5", "/kernel/total", f, "/kernel/total", H5P_DEFAULT, H5P_DEFAULT);
+  });
 }
 
 }  // namespace

@@ -24,7 +24,14 @@ class Fixture {
   std::string text(const std::string& attribute) const {
     return store::h5::read_attribute(file_, attribute).get<std::string>();
   }
-  std::vector<std::string> groups() const { return store::h5::children(file_, "kernel/groups"); }
+  std::vector<std::string> groups() const {
+    const std::string parent = "kernel/groups/";
+    std::vector<std::string> names;
+    for (const auto& object : store::h5::objects(file_)) {
+      if (object.path.starts_with(parent)) names.push_back(object.path.substr(parent.size()));
+    }
+    return names;
+  }
 
   // The samples of the training list, or of the second list.
   kernel::SampleSet samples(bool evaluate = false) const {
