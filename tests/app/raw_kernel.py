@@ -96,7 +96,7 @@ class RawKernel:
 
     def journalled(self, path, reference):
         """Units in the journal of the file, and how many datasets' tiles of journalled entries
-        differ from those in `reference` (bytes of a file with everything in it)."""
+        differ from those in `reference` (bytes of a file with everything in it; None: not asked)."""
         data = path.read_bytes()
         units = wrong = 0
         for s in self.sets:
@@ -110,7 +110,7 @@ class RawKernel:
                 else:
                     entries = [r for r in range(s.ranges) if state[r, number]]
                     units += len(entries)
-                for entry in entries:
+                for entry in entries if reference else ():
                     wrong += self.differing(s, entry, row, column, data, reference)
         return units, wrong
 

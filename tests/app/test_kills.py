@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 import raw_kernel
 import support
+from kill_table import kill_table
 
 KILLS = int(os.environ.get("NTK_KILLS", 5))
 SEED = int(os.environ.get("NTK_SEED", 1))
@@ -87,7 +88,7 @@ class Kills(support.Case):
     def choose(self, options):
         return options[self.draw(0, len(options) - 1)]
 
-    def draw_call(self, layout, directory, ranks, verb):
+    def draw_call(self, layout, directory, ranks, verb, missing):
         """Where in the work a rank is killed: a name for it, and the call."""
         there = {path.name for path in directory.glob("*")}
         file = {"file": "kernel.h5.partial"}
@@ -102,7 +103,7 @@ class Kills(support.Case):
         journals = [name for name in layout.places if name.startswith("journal/")
                     and name.endswith(("state", "checksum"))]
         states = [name for name in journals if name.endswith("state")]
-        of_a_rank = max(1, layout.units // ranks // 2)
+        of_a_rank = max(1, missing // ranks // 2)
         kinds = {}
         if "kernel.h5" not in there:
             if "kernel.h5.partial" not in there:
@@ -114,11 +115,12 @@ class Kills(support.Case):
                     **layout.extent(self.choose(tiles)), **torn}
             entry = {**file, **anyone, "nth": self.draw(1, of_a_rank), "call": "write",
                      **layout.extent(self.choose(journals)), **torn}
-            kinds["tile write"] = [tile]
-            kinds["journal write"] = [entry]
-            kinds["tile sync"] = [{**tile, "call": "sync", "nth": self.draw(1, 3)}]
-            kinds["journal sync"] = [{**entry, "call": "sync", "nth": self.draw(1, 3),
-                                      **layout.extent(self.choose(states))}]
+            if missing:
+                kinds["tile write"] = [tile]
+                kinds["journal write"] = [entry]
+                kinds["tile sync"] = [{**tile, "call": "sync", "nth": self.draw(1, 3)}]
+                kinds["journal sync"] = [{**entry, "call": "sync", "nth": self.draw(1, 3),
+                                          **layout.extent(self.choose(states))}]
             if several:
                 kinds["sum of ranges"] = [{**tile, "nth": self.draw(1, 16),
                                            **layout.extent(self.choose(matrices))}]
@@ -253,7 +255,8 @@ class Kills(support.Case):
             how, name, killer, changes = "", "", None, {}
             if done < kills:
                 how = self.choose(("library", "library", "one rank", "all ranks"))
-                call = self.draw_call(whole.layout, directory, ranks, verb)
+                call = self.draw_call(
+                    whole.layout, directory, ranks, verb, whole.layout.units - had)
                 if how == "library" and call:
                     name, pairs = call
                     changes = support.fault(directory, log, **pairs)
@@ -305,23 +308,9 @@ class Kills(support.Case):
             done += self.chain(number, min(KILLS - done, 12))
             number += 1
         self.assertEqual(len(self.lines), done)
-        print(table(self.lines), flush=True)
+        print(kill_table(self.lines), flush=True)
         self.assertEqual(sum(line["lost"] + line["wrong"] + line["damaged"]
                              for line in self.lines), 0)
-
-
-def table(lines):
-    """By phase: kills, mean tiles in the journal, lost tiles, wrong ones, most that was repeated."""
-    rows = [f"{'phase':<22}{'kills':>6}{'journalled':>12}{'lost':>6}{'wrong':>6}{'repeated':>10}"]
-    for phase in [*sorted({line["phase"] for line in lines}), "all"]:
-        of = [line for line in lines if phase in (line["phase"], "all")]
-        share = [100 * line["journalled"] / line["units"] for line in of]
-        again = [100 * line["repeated"] / line["units"] for line in of]
-        rows.append(f"{phase:<22}{len(of):>6}{np.mean(share):>10.0f} %"
-                    f"{sum(line['lost'] for line in of):>6}"
-                    f"{sum(line['wrong'] + line['damaged'] for line in of):>6}"
-                    f"{np.mean(again):>8.1f} %")
-    return "\n".join(rows)
 
 
 if __name__ == "__main__":
