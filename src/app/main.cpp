@@ -1,6 +1,7 @@
 // ntk: command line, and the one place where exceptions become exit codes.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "app/inspect.hpp"
@@ -13,6 +14,7 @@
 #include "device/cpu/blas_core.hpp"
 #include "parallel/collectives.hpp"
 #include "parallel/mpi.hpp"
+#include "store/hdf5.hpp"
 
 namespace {
 
@@ -73,6 +75,12 @@ struct Local {
   }
 };
 
+// An end without MPI_Finalize, for all ranks.
+[[noreturn]] void end_at_once(int ranks, ExitCode code) {
+  if (ranks > 1) MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  std::_Exit(static_cast<int>(code));
+}
+
 int run_parallel(int argc, char** argv, const app::Command& command, const std::string& slow) {
   const int tasks = app::unlaunched_tasks();
   app::check_before_mpi(tasks);
@@ -92,6 +100,8 @@ int run_parallel(int argc, char** argv, const app::Command& command, const std::
     return 0;
   } catch (const parallel::AgreedError& error) {  // every rank is here: wind down in order
     if (rank == 0) app::say_end(error.code(), error.what(), false);
+    if (parallel::all_max(MPI_COMM_WORLD, int{store::h5::close_failed()}) > 0)
+      end_at_once(ranks, error.code());
     return static_cast<int>(error.code());
   } catch (const Error& error) {
     code = error.code();
@@ -104,7 +114,7 @@ int run_parallel(int argc, char** argv, const app::Command& command, const std::
   }
   app::say_end(code, text, true);
   // The others may wait for this rank: all go down.
-  if (ranks > 1) MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
+  if (ranks > 1 || store::h5::close_failed()) end_at_once(ranks, code);
   return static_cast<int>(code);
 }
 

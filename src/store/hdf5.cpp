@@ -34,6 +34,8 @@ std::string reason() {
   return printable(text);  // the file driver's messages hold a line break, others names of objects
 }
 
+bool a_close_failed = false;
+
 // The library prints its stack by default; ours goes into the exception instead.
 void be_quiet() {
   static const herr_t quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
@@ -69,6 +71,18 @@ Dims shape_of(hid_t dataset, hid_t layout, const std::string& what) {
 
 std::int64_t product(const Dims& dims) {
   return std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+Handle link_names() {
+  Handle list(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "make a property list");
+  check(H5Pset_char_encoding(list, H5T_CSET_UTF8), "choose UTF-8");
+  return list;
+}
+
+void make_parent(hid_t location, const std::string& path) {
+  const auto end = path.rfind('/');
+  if (end == std::string::npos || end == 0 || exists(location, path.substr(0, end))) return;
+  create_group(location, path.substr(0, end));
 }
 
 }  // namespace
@@ -114,7 +128,17 @@ Handle::Handle(hid_t id, Close closer, const std::string& what) : id_(id), close
 }
 
 void Handle::close(const std::string& what) {
-  if (id_ >= 0) check(close_(std::exchange(id_, H5I_INVALID_HID)), what);
+  if (id_ >= 0) check(release(), what);
+}
+
+herr_t Handle::release() {
+  const herr_t status = close_(std::exchange(id_, H5I_INVALID_HID));
+  a_close_failed = a_close_failed || status < 0;
+  return status;
+}
+
+bool close_failed() {
+  return a_close_failed;
 }
 
 void check(herr_t status, const std::string& what) {
@@ -139,13 +163,16 @@ Handle open_file(const std::string& path, MPI_Comm comm) {
 
 Handle create_file(const std::string& path, std::int64_t metadata_bytes) {
   const Handle list = access_list();
+  // Metadata get checksums. Later formats mark a file as open, which a killed process cannot undo.
+  check(H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V18), "choose a file format");
   if (metadata_bytes > 0) {
     const auto bytes = static_cast<hsize_t>(metadata_bytes);
     check(H5Pset_meta_block_size(list, bytes), "set aside room for metadata");
     check(H5Pset_small_data_block_size(list, 0), "place datasets without gaps");
   }
-  return Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, list), H5Fclose,
-                "create " + path);
+  const Handle root(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "make a property list");
+  check(H5Pset_obj_track_times(root, false), "leave out times");
+  return Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, root, list), H5Fclose, "create " + path);
 }
 
 bool exists(hid_t location, const std::string& path) {
@@ -175,10 +202,10 @@ std::vector<Object> objects(hid_t file) {
 
 Handle create_group(hid_t location, const std::string& path) {
   const std::string what = in_file("create group " + path, location);
-  const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose, what);
-  check(H5Pset_create_intermediate_group(links, 1), what);
-  check(H5Pset_char_encoding(links, H5T_CSET_UTF8), what);
-  return Handle(H5Gcreate2(location, path.c_str(), links, H5P_DEFAULT, H5P_DEFAULT), H5Gclose,
+  make_parent(location, path);
+  const Handle list(H5Pcreate(H5P_GROUP_CREATE), H5Pclose, what);
+  check(H5Pset_obj_track_times(list, false), what);  // times would make bytes differ
+  return Handle(H5Gcreate2(location, path.c_str(), link_names(), list, H5P_DEFAULT), H5Gclose,
                 what);
 }
 
@@ -190,17 +217,15 @@ Handle open_object(hid_t location, const std::string& path) {
 
 Handle create_dataset(hid_t location, const std::string& path, hid_t type, const Dims& dims) {
   const std::string what = in_file("create dataset " + path, location);
-  const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose, what);
-  check(H5Pset_create_intermediate_group(links, 1), what);
-  check(H5Pset_char_encoding(links, H5T_CSET_UTF8), what);
+  make_parent(location, path);
   const Handle layout(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, what);
   check(H5Pset_layout(layout, H5D_CONTIGUOUS), what);
   check(H5Pset_alloc_time(layout, H5D_ALLOC_TIME_EARLY), what);
   check(H5Pset_fill_time(layout, H5D_FILL_TIME_NEVER), what);
   check(H5Pset_obj_track_times(layout, false), what);
-  return Handle(
-      H5Dcreate2(location, path.c_str(), type, simple_space(dims), links, layout, H5P_DEFAULT),
-      H5Dclose, what);
+  return Handle(H5Dcreate2(location, path.c_str(), type, simple_space(dims), link_names(), layout,
+                           H5P_DEFAULT),
+                H5Dclose, what);
 }
 
 Dataset::Dataset(hid_t location, const std::string& path, int rank) : path_(path) {

@@ -37,7 +37,7 @@ class Handle {
     return *this;
   }
   ~Handle() {
-    if (id_ >= 0) close_(id_);
+    if (id_ >= 0) release();
   }
   operator hid_t() const { return id_; }
   // Closes now, so that failures on closing (a full disk) are seen.
@@ -46,12 +46,17 @@ class Handle {
   void leak() { id_ = H5I_INVALID_HID; }
 
  private:
+  herr_t release();
   hid_t id_ = H5I_INVALID_HID;
   Close close_ = nullptr;
 };
 
 // Throws Error(io) "cannot WHAT (library's reason) ..." when `status` is negative.
 void check(herr_t status, const std::string& what);
+
+// Whether closing something has failed. HDF5 may then crash when it ends, which MPI_Finalize has it
+// do.
+bool close_failed();
 
 // --- files (all Error(io)) ----------------------------------------------------------------------
 Handle open_file(const std::string& path, bool writable = false);  // serial

@@ -39,6 +39,16 @@ def environment(**changes):
     return {name: value for name, value in merged.items() if value is not None}
 
 
+def fault(directory, log="", **pairs):
+    """Variables of a run with a fault in `directory`: support/faults.cpp has the keys."""
+    pairs["dir"] = directory
+    changes = {"LD_PRELOAD": os.environ["NTK_FAULTS"], "NTK_FAULT_LOG": str(log),
+               "NTK_FAULT": " ".join(f"{key}={value}" for key, value in pairs.items())}
+    if "NTK_SANITIZED" in os.environ:  # whose library wants to be the first one
+        changes["ASAN_OPTIONS"] = os.environ["ASAN_OPTIONS"] + ":verify_asan_link_order=0"
+    return changes
+
+
 def command(ranks, *arguments, program=PROGRAM):
     """The program on so many ranks; 0 ranks: alone, without mpirun."""
     words = [program, *map(str, arguments)]
