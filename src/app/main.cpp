@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "app/inspect.hpp"
+#include "app/plan_verb.hpp"
 #include "app/startup.hpp"
 #include "app/status.hpp"
 #include "app/verbs.hpp"
@@ -81,7 +82,40 @@ struct Local {
   std::_Exit(static_cast<int>(code));
 }
 
-int run_parallel(int argc, char** argv, const app::Command& command, const std::string& slow) {
+// `ntk plan`.
+struct Plan {
+  CLI::App* verb;
+  app::PlanRequest request;
+
+  explicit Plan(CLI::App& cli)
+      : verb(cli.add_subcommand("plan", "what a job would take, before it is submitted")) {
+    auto& r = request;
+    verb->add_option("job", r.job_path, "job file (TOML; see `ntk job --defaults`)")->required();
+    verb->add_option("--set", r.overrides, "section.key=value, on top of the job file");
+    verb->add_option("--ranks", r.ranks, "ranks of the job (1)");
+    verb->add_option("--nodes", r.nodes, "nodes they are on (1)");
+    verb->add_option("--device", r.device, "cpu or cuda, which need not be here (the job's, here)");
+    verb->add_option("--device-memory", r.device_memory, "GiB of a GPU, one a rank");
+    verb->add_option("--node-memory", r.node_memory, "GiB of a node (what this one has left)");
+    verb->add_option("--rate-gflops", r.rate_gflops,
+                     "GEMM rate of a rank in the job's precision (measured here)");
+    verb->add_option("--disk-gbs", r.disk_gbs, "GB a second that all ranks write together (0.5)");
+    verb->add_flag("--sweep", r.sweep, "also a table over numbers of ranks");
+    verb->add_flag("--json", r.json, "print the result as a JSON object, and nothing else");
+  }
+  bool parsed() const { return verb->parsed(); }
+  void run(int ranks) const {
+    require(ranks == 1, ExitCode::usage,
+            "`ntk plan` on {} ranks (it plans alone, for any number) start it without mpirun, with "
+            "--ranks",
+            ranks);
+    app::run_plan(MPI_COMM_WORLD, request);
+  }
+};
+
+// `work(ranks, MPI thread level)` between the beginning and the end of MPI.
+template <class Work>
+int run_parallel(int argc, char** argv, const std::string& slow, bool quiet_end, Work work) {
   const int tasks = app::unlaunched_tasks();
   app::check_before_mpi(tasks);
   parallel::ScopedMpi mpi(&argc, &argv);
@@ -95,8 +129,8 @@ int run_parallel(int argc, char** argv, const app::Command& command, const std::
   std::string text;
   try {
     app::check_launch(tasks, ranks);
-    app::run_stage(MPI_COMM_WORLD, command, mpi.level_name());
-    if (rank == 0) say_status(ExitCode::complete);
+    work(ranks, mpi.level_name());
+    if (rank == 0 && !quiet_end) say_status(ExitCode::complete);
     return 0;
   } catch (const parallel::AgreedError& error) {  // every rank is here: wind down in order
     if (rank == 0) app::say_end(error.code(), error.what(), false);
@@ -149,6 +183,7 @@ int main(int argc, char** argv) {
   stage("spectrum", "the spectrum of a kernel: spectrum.h5", app::Stage::spectrum);
   stage("theory", "what the spectrum predicts: theory.json", app::Stage::theory);
   Local local(cli);
+  Plan plan(cli);
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -158,7 +193,13 @@ int main(int argc, char** argv) {
     if (local.run()) return 0;
     if (kernel_verb->count("--share") > 0) command.kernel.share = kernel::parse_share(share);
     command.kernel.merge = merge->parsed();
-    return run_parallel(argc, argv, command, slow);
+    if (plan.parsed()) {
+      return run_parallel(argc, argv, slow, plan.request.json,
+                          [&](int ranks, const char*) { plan.run(ranks); });
+    }
+    return run_parallel(argc, argv, slow, false, [&](int, const char* level) {
+      app::run_stage(MPI_COMM_WORLD, command, level);
+    });
   } catch (const Error& error) {
     log::rank_error("{}", error.what());
     return say_status(error.code());

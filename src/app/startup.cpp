@@ -34,6 +34,9 @@ std::vector<int> affinity() {
   return cpus;
 }
 
+// Of what a node has left; the rest is for page caches and for what is not counted.
+constexpr double memory_share = 0.8;
+
 std::string host() {
   char name[256] = {};
   gethostname(name, sizeof name - 1);
@@ -84,7 +87,20 @@ kernel::Resources find_resources(MPI_Comm comm, const Job& job) {
           job.run.threads, available, r.threads, job.run.threads);
     }
   }
-  r.memory = static_cast<std::size_t>(0.8 * static_cast<double>(available_memory()) / place.ranks);
+  r.memory = static_cast<std::size_t>(memory_share * static_cast<double>(available_memory()) /
+                                      place.ranks);
+  return r;
+}
+
+int available_cpus() {
+  return static_cast<int>(affinity().size());
+}
+
+kernel::Resources plan_resources(const Job& job, int ranks, double node_memory) {
+  kernel::Resources r;
+  r.threads = job.run.threads > 0 ? job.run.threads : std::max(1, available_cpus() / ranks);
+  const double node = node_memory > 0 ? node_memory : static_cast<double>(available_memory());
+  r.memory = static_cast<std::size_t>(memory_share * node / ranks);
   return r;
 }
 

@@ -26,6 +26,13 @@ void check_before_mpi(int tasks);
 // than CPUs in the affinity mask. And its share of the node's memory.
 kernel::Resources find_resources(MPI_Comm comm, const Job& job);
 
+// CPUs that this process may use.
+int available_cpus();
+
+// The same of a job of `ranks` ranks a node, where a node has this one's CPUs, and `node_memory`
+// bytes, 0 = as much as this one has left.
+kernel::Resources plan_resources(const Job& job, int ranks, double node_memory);
+
 // Collective. Prints ranks, hosts, CPUs, threads, libraries.
 void print_start(MPI_Comm comm, const kernel::Resources& resources, const char* thread_level);
 

@@ -44,6 +44,10 @@ void start(int rank, int ranks) {
   state().ranks = ranks;
 }
 
+void leave_output_to_results() {
+  state().out = state().err;
+}
+
 void write_info(const std::string& text) {
   if (state().rank == 0) state().out->info(text);
 }

@@ -13,6 +13,9 @@ namespace ntk::log {
 // Call once a process. Before it, the process counts as the first of one rank.
 void start(int rank, int ranks);
 
+// From now on `info` goes to standard error: standard output is for a result that scripts read.
+void leave_output_to_results();
+
 void write_info(const std::string& text);
 void write_warn(const std::string& text);
 void write_error(const std::string& text);

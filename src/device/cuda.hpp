@@ -42,6 +42,11 @@ std::string cuda_versions();
 inline constexpr int cuda_lanes = 4;
 inline constexpr std::int64_t cuda_lane_bytes = std::int64_t{8} << 20;
 
+// Blocks of about `bytes` on a GPU are multiples of this.
+constexpr std::size_t cuda_granularity(std::size_t bytes) {
+  return bytes >= (1 << 20) ? std::size_t{1} << 16 : 512;
+}
+
 // cuBLAS and kernels of our own on one device. `limit_bytes` bounds what is allocated there, 0 =
 // what there is. fp64 goes with Real = double, every other precision with float. Throws
 // Error(resources) naming call, device and host for whatever the device refuses, then and later.

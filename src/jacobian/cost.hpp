@@ -3,6 +3,7 @@
 // arithmetic runs against GEMM. Never measured at run time: the choice is part of the job.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "device/precision.hpp"
@@ -13,25 +14,29 @@ inline constexpr int cost_table_version = 3;
 
 // How fast classes of arithmetic run against the GEMM of the contraction's precision.
 struct CostTable {
+  // These choose the contraction.
   double product_share;  // products of gradients and of factors: share of the GEMM rate
   double token_sum;      // operations' time of multiplying and summing a product of token scores
-  double build;          // time of an operation of building a panel
+  // These only tell the schedule and the plan what else takes time: of an operation of
+  double forward, backward, form;  // a panel's passes and its gradients' forming
+  double product;                  // a large product of gradients; and beside it,
+  double packing;                  // operations' time, of laying out a number for a product
 };
 
 // Forming is bound by writing, attention and row-wise work by memory, and on a GPU building runs in
 // fp32 whatever the contraction does.
 constexpr CostTable cost_table(device::Kind kind, device::Precision precision) {
   using device::Precision;
-  if (kind == device::Kind::cpu) return {0.9, 60, 1.6};
+  if (kind == device::Kind::cpu) return {0.9, 60, 1.25, 2.3, 2.6, 1.0, 21};
   switch (precision) {
     case Precision::tf32:
-      return {0.9, 1600, 11};
+      return {0.9, 1600, 11, 11, 11, 1.1, 0};
     case Precision::bf16x2:
-      return {0.9, 900, 6.5};
+      return {0.9, 900, 6.5, 6.5, 6.5, 1.1, 0};
     case Precision::bf16x3:
-      return {0.9, 450, 3.3};
+      return {0.9, 450, 3.3, 3.3, 3.3, 1.1, 0};
     default:
-      return {0.9, 200, 1.6};
+      return {0.9, 200, 1.6, 1.6, 1.6, 1.1, 0};
   }
 }
 
@@ -69,6 +74,17 @@ inline double structured_cost(const CostTable& table, const SitePair& s) {
   const double sums =
       table.token_sum * planes * static_cast<double>(s.rows_p) * static_cast<double>(s.rows_q);
   return structured_operations(s) / table.product_share + (s.symmetric ? sums / 2 : sums);
+}
+
+// The time of an explicit contraction: products of panels are cut into pieces of a few hundred rows
+// (at least two a side), for each of which both operands are laid out anew.
+inline double explicit_time(const CostTable& table, const SitePair& s) {
+  const auto side = [&](std::int64_t samples) {
+    const double rows = static_cast<double>(s.class_diagonal ? samples : s.copies * samples);
+    return std::min(rows, std::clamp(rows / 2, 128.0, 288.0));
+  };
+  const double layouts = 1 / side(s.samples_p) + 1 / side(s.samples_q);
+  return explicit_operations(s) * (table.product + table.packing * layouts);
 }
 
 inline Method choose(const CostTable& table, const SitePair& s) {

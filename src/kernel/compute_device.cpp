@@ -178,6 +178,17 @@ ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& reso
   return chosen;
 }
 
+ComputeDevice imagined_gpu(const Job& job, const Resources& resources, double bytes) {
+  ComputeDevice gpu;
+  gpu.kind = device::Kind::cuda;
+  gpu.precision = device::facts(job.kernel.precision).precision;
+  gpu.host = resources.memory;
+  gpu.hardware = json::object();
+  const double wanted = job.kernel.memory_gib * (1 << 30), usable = usable_share * bytes;
+  gpu.memory = static_cast<std::size_t>(wanted > 0 ? std::min(wanted, usable) : usable);
+  return gpu;
+}
+
 template <class Real>
 std::unique_ptr<device::Backend<Real>> make_backend(const ComputeDevice& device, int threads) {
   if (device.kind == device::Kind::cuda) {

@@ -38,6 +38,10 @@ struct ComputeDevice {
 ComputeDevice choose_device(MPI_Comm comm, const Job& job, const Resources& resources,
                             const std::vector<std::string>& recorded);
 
+// Local. A GPU with so many bytes, each for a rank of its own, that is not here: what there is to
+// know of it without one. Its hardware keys are not known.
+ComputeDevice imagined_gpu(const Job& job, const Resources& resources, double bytes);
+
 // Keys of a kernel's identity that follow from the device; kernel.allow_other_hardware sets them
 // free. Chunks and blocks are larger on a GPU.
 extern const std::vector<std::string> hardware_keys;

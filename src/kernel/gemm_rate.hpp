@@ -22,16 +22,15 @@ class GemmRate {
   void again() {
     if (std::chrono::steady_clock::now() - last_ > std::chrono::seconds(10)) measure();
   }
-  double mean() const { return total_.operations / total_.seconds; }
-
- private:
   void measure() {
     const device::GemmTiming timing = backend_.time_gemm();
     total_.operations += timing.operations;
     total_.seconds += timing.seconds;
     last_ = std::chrono::steady_clock::now();
   }
+  double mean() const { return total_.operations / total_.seconds; }
 
+ private:
   device::Backend<Real>& backend_;
   device::GemmTiming total_;
   std::chrono::steady_clock::time_point last_;

@@ -44,14 +44,17 @@ double Operations::build(int panel) const {
     if (!p.is_linear() || !p.selected || p.pooled) continue;
     form += 2.0 * static_cast<double>(at.tokens) * static_cast<double>(p.count());
   }
-  return settings_.costs.build * (forward(at) * (1.5 + settings_.copies) + form * settings_.copies);
+  const auto& costs = settings_.costs;
+  return costs.forward * forward(at) +
+         settings_.copies * (costs.backward * forward(at) + costs.form * form);
 }
 
 template <class F>
 double Operations::over_sites(int p, int q, F f) const {
   const Panel &a = panels_.at(p), &b = panels_.at(q);
   double sum = 0;
-  for (const auto& parameter : architecture_.parameters) {
+  for (std::size_t i = 0; i < architecture_.parameters.size(); ++i) {
+    const auto& parameter = architecture_.parameters[i];
     if (!parameter.selected) continue;
     const bool linear = parameter.is_linear();
     const bool one_row = parameter.pooled || !linear;
@@ -66,22 +69,23 @@ double Operations::over_sites(int p, int q, F f) const {
                                   settings_.copies,
                                   settings_.class_diagonal,
                                   p == q};
-    sum += f(site, linear);
+    sum += f(static_cast<int>(i), site, linear);
   }
   return sum;
 }
 
 double Operations::contraction(int p, int q) const {
-  return over_sites(p, q, [](const jacobian::SitePair& s, bool linear) {
+  return over_sites(p, q, [](int, const jacobian::SitePair& s, bool linear) {
     const double direct = jacobian::explicit_operations(s);
     return linear ? std::min(direct, jacobian::structured_operations(s)) : direct;
   });
 }
 
 double Operations::weighted_contraction(int p, int q) const {
-  return over_sites(p, q, [this](const jacobian::SitePair& s, bool linear) {
-    const double direct = jacobian::explicit_cost(settings_.costs, s);
-    return linear ? std::min(direct, jacobian::structured_cost(settings_.costs, s)) : direct;
+  return over_sites(p, q, [this](int parameter, const jacobian::SitePair& s, bool linear) {
+    return linear && settings_.method(parameter, s) == jacobian::Method::structured
+               ? jacobian::structured_cost(settings_.costs, s)
+               : jacobian::explicit_time(settings_.costs, s);
   });
 }
 

@@ -25,8 +25,8 @@ class Operations {
   Operations(const model::Architecture& architecture, const model::ModelConfig& config,
              const jacobian::Settings& settings, const Panels& panels);
 
-  // Making a panel ready in a task: forward (and again where its records are not kept), backward
-  // for every output, forming.
+  // Making a panel ready in a task: forward, backward for every output, forming; weighted by how
+  // fast the operations run.
   double build(int panel) const;
   // The least a panel costs once in a run: one forward and a backward an output.
   double once(int panel) const;

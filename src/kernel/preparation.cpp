@@ -33,6 +33,10 @@ void check_first(const Job& job, const ComputeDevice& device, const KernelInputs
   if (rank == 0 && found == store::FileState::fresh) check_weights(inputs);
 }
 
+ScheduleLimits schedule_limits(const Job& job, int ranks, int panels, double rate) {
+  return {ranks, job.kernel.ranges, panels, job.kernel.task_seconds * rate};
+}
+
 bool wants_mirror(const Job& job, const KernelInputs& inputs) {
   if (job.kernel.mirror != Job::Kernel::Mirror::automatic) {
     return job.kernel.mirror == Job::Kernel::Mirror::on;

@@ -10,6 +10,7 @@
 #include "base/job.hpp"
 #include "kernel/compute_device.hpp"
 #include "kernel/inputs.hpp"
+#include "kernel/schedule.hpp"
 #include "store/kernel_file.hpp"
 
 namespace ntk::kernel {
@@ -25,6 +26,10 @@ void check_memory(const Job& job, const ComputeDevice& device, const KernelInput
 // it is begun: it was laid out for weights that passed. Throws Error(resources) or Error(input).
 void check_first(const Job& job, const ComputeDevice& device, const KernelInputs& inputs, int rank,
                  store::FileState found);
+
+// How tasks are cut for ranks of which the slowest multiplies at `rate` and may touch `panels`
+// panels in a task.
+ScheduleLimits schedule_limits(const Job& job, int ranks, int panels, double rate);
 
 // Whether the finished matrices are mirrored: as the job says, or unless they would take more than
 // 32 GiB.

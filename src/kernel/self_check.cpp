@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "data/draw.hpp"
+#include "device/counting_backend.hpp"
 #include "kernel/memory_plan.hpp"
 #include "kernel/task_runner.hpp"
 #include "store/kernel_layout.hpp"
@@ -76,15 +77,64 @@ std::int64_t check_panel_samples(const KernelInputs& inputs,
        static_cast<double>(memory) / (1 << 30), weights / (1 << 30));
 }
 
+namespace {
+
+// Panels and settings of the check, and its tiles one by one.
+struct CheckWork {
+  CheckWork(const KernelInputs& all, const std::vector<std::int64_t>& samples, std::size_t memory)
+      : inputs(all),
+        panels(check_panels(all, samples, check_panel_samples(all, samples, memory))),
+        settings(check_settings(all)),
+        whole{{}, std::vector<int>(all.model.architecture.parameters.size(), -1)} {}
+
+  Task task(std::int64_t tile) const {
+    const auto [p, q] = panels.of_tile(0, tile);
+    Task one{{{0, tile, 0}}, {q, p}, 0, 0};
+    one.panels.erase(std::unique(one.panels.begin(), one.panels.end()), one.panels.end());
+    return one;
+  }
+  std::int64_t tiles() const { return panels.grid(0, 1).tile_count(); }
+  void run(device::Backend<double>& backend, const model::Model<double>& model,
+           const TaskRunner<double>::Sink& sink) const {
+    TaskRunner<double> runner(backend, model, settings, inputs.outputs, whole, 1);
+    WorkTimes times;
+    for (std::int64_t tile = 0; tile < tiles(); ++tile) {
+      runner.run(
+          panels, task(tile), false, times, [](double) {}, sink);
+    }
+  }
+
+  const KernelInputs& inputs;
+  Panels panels;
+  jacobian::Settings settings;
+  Groups whole;
+};
+
+}  // namespace
+
+CheckPlan plan_check(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
+                     std::size_t memory) {
+  const CheckWork work(inputs, samples, memory);
+  const Operations operations(inputs.model.architecture, inputs.model.config, work.settings,
+                              work.panels);
+  CheckPlan plan;
+  for (std::int64_t tile = 0; tile < work.tiles(); ++tile) {
+    const auto [p, q] = work.panels.of_tile(0, tile);
+    plan.cost += operations.weighted_contraction(p, q);
+    for (int panel : work.task(tile).panels) plan.cost += operations.build(panel);
+  }
+  device::CountingBackend<double> backend(device::Kind::cpu, device::Precision::fp64, memory);
+  work.run(backend, model::Model<double>(backend, inputs.model, model::Contents::none),
+           [](const store::Unit&, const store::TileData&) {});
+  plan.bytes = backend.peak_bytes();
+  return plan;
+}
+
 std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
                               int threads, std::size_t memory) {
-  const Panels panels = check_panels(inputs, samples, check_panel_samples(inputs, samples, memory));
+  const CheckWork work(inputs, samples, memory);
   auto backend = device::make_cpu_backend<double>(threads, memory);
-  const model::Model<double> model(*backend, inputs.model);
-  const Groups whole{{}, std::vector<int>(inputs.model.architecture.parameters.size(), -1)};
-  const jacobian::Settings settings = check_settings(inputs);
-  TaskRunner<double> runner(*backend, model, settings, inputs.outputs, whole, 1);
-  const auto grid = panels.grid(0, inputs.outputs.rows_per_sample);
+  const auto grid = work.panels.grid(0, inputs.outputs.rows_per_sample);
   const std::int64_t n = grid.rows();
   std::vector<double> kernel(static_cast<std::size_t>(n * n));
   const auto place = [&](const store::Unit& unit, const store::TileData& made) {
@@ -97,14 +147,7 @@ std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std:
       }
     }
   };
-  WorkTimes times;
-  for (std::int64_t tile = 0; tile < grid.tile_count(); ++tile) {
-    const auto [p, q] = panels.of_tile(0, tile);
-    Task task{{{0, tile, 0}}, {q, p}, 0, 0};
-    task.panels.erase(std::unique(task.panels.begin(), task.panels.end()), task.panels.end());
-    runner.run(
-        panels, task, false, times, [](double) {}, place);
-  }
+  work.run(*backend, model::Model<double>(*backend, inputs.model), place);
   return kernel;
 }
 

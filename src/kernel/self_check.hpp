@@ -14,6 +14,14 @@ std::vector<std::int64_t> check_samples(const KernelInputs& inputs, std::int64_t
 std::int64_t check_panel_samples(const KernelInputs& inputs,
                                  const std::vector<std::int64_t>& samples, std::size_t memory);
 
+// What recomputing them takes.
+struct CheckPlan {
+  double cost = 0;        // weighted operations: divided by the CPU's fp64 GEMM rate, seconds
+  std::size_t bytes = 0;  // held at the peak, weights included
+};
+CheckPlan plan_check(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,
+                     std::size_t memory);
+
 // Their kernel rows against each other, in fp64, row-major in the file's row order, within
 // `memory` bytes.
 std::vector<double> recompute(const KernelInputs& inputs, const std::vector<std::int64_t>& samples,

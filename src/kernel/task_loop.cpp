@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "base/heartbeat.hpp"
@@ -11,6 +10,8 @@
 #include "kernel/dispatch.hpp"
 #include "kernel/gemm_rate.hpp"
 #include "kernel/memory_plan.hpp"
+#include "kernel/operation_table.hpp"
+#include "kernel/preparation.hpp"
 #include "kernel/task_runner.hpp"
 #include "parallel/collectives.hpp"
 
@@ -22,16 +23,6 @@ using nlohmann::json;
 // Pieces of a task between which a rank shows that it lives.
 constexpr double silent_seconds = 600;
 
-double sum_contraction(const Panels& panels, const Operations& operations,
-                       const std::vector<store::Unit>& units, int ranges) {
-  double sum = 0;
-  for (const auto& unit : units) {
-    const auto [p, q] = panels.of_tile(unit.set, unit.tile);
-    sum += operations.contraction(p, q) / ranges;
-  }
-  return sum;
-}
-
 struct Outcome {
   WorkTimes work;
   double store_seconds = 0, wall = 0, rate = 0, useful = 0, floor = 0;
@@ -39,15 +30,6 @@ struct Outcome {
   bool stopped = false;
   std::size_t device_bytes = 0;  // most that was held there
 };
-
-// One forward pass and a backward pass an output over every panel that some task touches.
-double passes(const std::vector<Task>& tasks, const Operations& operations) {
-  std::set<int> touched;
-  for (const auto& task : tasks) touched.insert(task.panels.begin(), task.panels.end());
-  double sum = 0;
-  for (int p : touched) sum += operations.once(p);
-  return sum;
-}
 
 template <class Real>
 Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
@@ -74,13 +56,13 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
   const double slowest = parallel::all_min(comm, rate->mean());
   const double together = parallel::all_sum(comm, rate->mean());
   const auto undone = [&](const store::Unit& unit) { return !writer.done(unit); };
-  const auto tasks = make_tasks(inputs.panels, operations, undone,
-                                {ranks, job.kernel.ranges, panels, job.kernel.task_seconds * slowest});
+  const auto tasks =
+      make_tasks(inputs.panels, operations, undone, schedule_limits(job, ranks, panels, slowest));
   std::vector<store::Unit> all;
   for (const auto& task : tasks) all.insert(all.end(), task.units.begin(), task.units.end());
   out.tiles = static_cast<std::int64_t>(all.size());
-  out.useful = sum_contraction(inputs.panels, operations, all, job.kernel.ranges);
-  out.floor = out.useful + passes(tasks, operations);
+  out.useful = useful_contraction(inputs.panels, operations, all, job.kernel.ranges);
+  out.floor = out.useful + least_passes(tasks, operations);
   log::info(
       "kernel: {} tiles in {} tasks, {} GEMM {:.1f} GFLOP/s on {} ranks x {}, floor {:.1f} s",
       out.tiles, tasks.size(), device::facts(device.precision).name, together / 1e9, ranks,
@@ -94,7 +76,8 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
   Dispatch dispatch(comm, static_cast<int>(tasks.size()), progress, counted);
   while (const auto t = dispatch.next()) {
     const Task& task = tasks[static_cast<std::size_t>(*t)];
-    const double work = sum_contraction(inputs.panels, operations, task.units, job.kernel.ranges);
+    const double work =
+        useful_contraction(inputs.panels, operations, task.units, job.kernel.ranges);
     double told = 0;  // share of the task that the dispatch knows of
     const auto tick = [&](double done) {
       dispatch.tick(done, work * (done - std::exchange(told, done)));
@@ -163,8 +146,8 @@ json report(MPI_Comm comm, const Outcome& out) {
 }  // namespace
 
 json run_tasks(MPI_Comm comm, const Job& job, const Resources& resources,
-               const ComputeDevice& device, const KernelInputs& inputs,
-               store::KernelWriter& writer, const Counted& counted) {
+               const ComputeDevice& device, const KernelInputs& inputs, store::KernelWriter& writer,
+               const Counted& counted) {
   const Outcome out = device.precision == device::Precision::fp64
                           ? compute<double>(comm, job, resources, device, inputs, writer, counted)
                           : compute<float>(comm, job, resources, device, inputs, writer, counted);

@@ -11,6 +11,22 @@ namespace ntk::kernel {
 using device::Array;
 using model::Buffer;
 
+std::pair<int, int> segments_of(const model::Architecture& architecture, int ranges, int range) {
+  std::vector<int> with_work;  // ascending
+  for (int s = 0; s < static_cast<int>(architecture.segments.size()); ++s) {
+    const auto& all = architecture.parameters;
+    if (std::any_of(all.begin(), all.end(),
+                    [s](const auto& p) { return p.selected && p.segment == s; })) {
+      with_work.push_back(s);
+    }
+  }
+  const auto count = static_cast<int>(with_work.size());
+  const int first = count * range / ranges, last = count * (range + 1) / ranges;
+  if (first == last) return {0, 0};
+  return {with_work[static_cast<std::size_t>(first)],
+          with_work[static_cast<std::size_t>(last) - 1] + 1};
+}
+
 // One panel while its task runs.
 template <class Real>
 struct TaskRunner<Real>::Slot {
@@ -48,24 +64,7 @@ TaskRunner<Real>::TaskRunner(device::Backend<Real>& backend, const model::Model<
       settings_(settings),
       outputs_(outputs),
       groups_(groups),
-      ranges_(ranges) {
-  for (int s = 0; s < model.segments(); ++s) {
-    const auto& all = model.architecture().parameters;
-    if (std::any_of(all.begin(), all.end(),
-                    [s](const auto& p) { return p.selected && p.segment == s; })) {
-      work_segments_.push_back(s);
-    }
-  }
-}
-
-template <class Real>
-std::pair<int, int> TaskRunner<Real>::segments_of(int range) const {
-  const auto count = static_cast<int>(work_segments_.size());
-  const int first = count * range / ranges_, last = count * (range + 1) / ranges_;
-  if (first == last) return {0, 0};
-  return {work_segments_[static_cast<std::size_t>(first)],
-          work_segments_[static_cast<std::size_t>(last) - 1] + 1};
-}
+      ranges_(ranges) {}
 
 template <class Real>
 void TaskRunner<Real>::forward(Slot& slot, int first_needed, bool keep_records,
@@ -238,7 +237,7 @@ typename TaskRunner<Real>::Slot TaskRunner<Real>::start_panel(const Panels& pane
 template <class Real>
 void TaskRunner<Real>::run(const Panels& panels, const Task& task, bool keep_records,
                            WorkTimes& times, const Tick& tick, const Sink& sink) {
-  const auto [first_segment, end_segment] = segments_of(task.range);
+  const auto [first_segment, end_segment] = segments_of(model_.architecture(), ranges_, task.range);
   const auto slot_of = [&](int panel) {
     return static_cast<int>(std::lower_bound(task.panels.begin(), task.panels.end(), panel) -
                             task.panels.begin());

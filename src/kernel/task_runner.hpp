@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -20,6 +21,9 @@ struct WorkTimes {
   jacobian::Times jacobian;
 };
 
+// Segments [first, last) of a range; ranges split the segments that have selected parameters.
+std::pair<int, int> segments_of(const model::Architecture& architecture, int ranges, int range);
+
 template <class Real>
 class TaskRunner {
  public:
@@ -33,8 +37,8 @@ class TaskRunner {
 
   // Makes the task's tiles and gives them to `sink` one by one, in the file's row order. With
   // `keep_records` every segment's record stays from the forward pass; else it is made again on
-  // the way back, for less memory and the same bits. `tick` is called every few seconds or more often.
-  // Error(numerical) when an output or an entry is not finite.
+  // the way back, for less memory and the same bits. `tick` is called every few seconds or more
+  // often. Error(numerical) when an output or an entry is not finite.
   void run(const Panels& panels, const Task& task, bool keep_records, WorkTimes& times,
            const Tick& tick, const Sink& sink);
 
@@ -52,8 +56,6 @@ class TaskRunner {
   void start_copies(Tile& tile);
   store::TileData finish(const Panels& panels, const Slot& p, const Slot& q, Tile& tile);
   std::vector<double> outputs_of(const Slot& slot, std::int64_t samples) const;
-  // Segments [first, last) of a range; ranges split the segments that have selected parameters.
-  std::pair<int, int> segments_of(int range) const;
 
   device::Backend<Real>& backend_;
   const model::Model<Real>& model_;
@@ -61,7 +63,6 @@ class TaskRunner {
   const OutputMode& outputs_;
   const Groups& groups_;
   int ranges_;
-  std::vector<int> work_segments_;  // segments with selected parameters, ascending
 };
 
 }  // namespace ntk::kernel

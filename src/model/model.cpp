@@ -38,7 +38,8 @@ void select_parameters(Architecture& architecture, const std::vector<std::string
 }
 
 template <class Real>
-Model<Real>::Model(device::Backend<Real>& backend, const ModelDescription& description)
+Model<Real>::Model(device::Backend<Real>& backend, const ModelDescription& description,
+                   Contents contents)
     : backend_(backend),
       description_(description),
       family_(
@@ -47,21 +48,29 @@ Model<Real>::Model(device::Backend<Real>& backend, const ModelDescription& descr
     owned_.emplace_back(backend_, host);
     return owned_.back().data();
   };
-  for (const auto& p : architecture().parameters) {
-    const Real* data = nullptr;
+  const auto load = [&](const ParameterInfo& p) -> const Real* {
     if (p.source.empty()) {
       const auto& values = p.shape.size() == 2 ? description.head.weight : description.head.bias;
       const std::vector<Real> converted(values.begin(), values.end());
-      data = adopt(converted);
-    } else if (std::is_same_v<Real, float> && description.checkpoint->viewable_f32(p.source)) {
-      if constexpr (std::is_same_v<Real, float>) {
-        const auto mapped = description.checkpoint->view_f32(p.source);
-        data = backend_.uses_host_memory() ? mapped.data() : adopt(mapped);
-      }
-    } else {
-      data = adopt(description.checkpoint->template read<Real>(p.source));
+      return adopt(converted);
     }
-    weights_.data.push_back(data);
+    if constexpr (std::is_same_v<Real, float>) {
+      if (description.checkpoint->viewable_f32(p.source)) {
+        const auto mapped = description.checkpoint->view_f32(p.source);
+        return backend_.uses_host_memory() ? mapped.data() : adopt(mapped);
+      }
+    }
+    return adopt(description.checkpoint->template read<Real>(p.source));
+  };
+  const auto make_room = [&](const ParameterInfo& p) -> const Real* {
+    const bool in_place = std::is_same_v<Real, float> && backend_.uses_host_memory() &&
+                          !p.source.empty() && description.checkpoint->viewable_f32(p.source);
+    if (in_place) return nullptr;
+    owned_.emplace_back(backend_, p.count());
+    return owned_.back().data();
+  };
+  for (const auto& p : architecture().parameters) {
+    weights_.data.push_back(contents == Contents::loaded ? load(p) : make_room(p));
     weights_.selected.push_back(p.selected ? 1 : 0);
   }
 }

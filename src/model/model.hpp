@@ -26,12 +26,16 @@ struct ModelDescription {
 void select_parameters(Architecture& architecture, const std::vector<std::string>& include,
                        const std::vector<std::string>& exclude, bool preset = false);
 
+// Whether weights are loaded, or only given their place: for a device that computes nothing.
+enum class Contents { loaded, none };
+
 template <class Real>
 class Model {
  public:
   // Loads the weights in precision Real. fp32 weights are read through the mapped file, which all
   // ranks of a node share (the page cache); on the CPU they are used in place.
-  Model(device::Backend<Real>& backend, const ModelDescription& description);
+  Model(device::Backend<Real>& backend, const ModelDescription& description,
+        Contents contents = Contents::loaded);
 
   const Architecture& architecture() const { return description_.architecture; }
   int segments() const { return static_cast<int>(architecture().segments.size()); }

@@ -29,19 +29,22 @@ double needed_bytes(std::int64_t order, std::int64_t block, parallel::GridShape 
   return 8 * numbers;
 }
 
+void require_room(int ranks, double needed, double free) {
+  require(free == 0 || ranks * needed <= free, ExitCode::resources,
+          "the spectrum needs {:.3g} GiB on each of {} ranks of a node that has {:.3g} GiB left "
+          "(the dense matrix and the solver's workspace) use more nodes, or spectrum.method = "
+          "\"leading\" without [theory]",
+          needed / (1 << 30), ranks, free / (1 << 30));
+}
+
 void require_memory(const parallel::Communicator& world, parallel::GridShape shape, double needed) {
   const auto place = parallel::node_place(world);
   std::vector<int> active(static_cast<std::size_t>(place.nodes), 0);
   if (world.rank() < shape.active()) active[static_cast<std::size_t>(place.node)] = 1;
   parallel::all_reduce(world, std::span<int>(active), MPI_SUM);
   parallel::collectively(world, [&] {
-    const auto free = static_cast<double>(available_memory());
-    const int here = active[static_cast<std::size_t>(place.node)];
-    require(free == 0 || here * needed <= free, ExitCode::resources,
-            "the spectrum needs {:.3g} GiB on each of {} ranks of a node that has {:.3g} GiB left "
-            "(the dense matrix and the solver's workspace) use more nodes, or spectrum.method = "
-            "\"leading\" without [theory]",
-            needed / (1 << 30), here, free / (1 << 30));
+    require_room(active[static_cast<std::size_t>(place.node)], needed,
+                 static_cast<double>(available_memory()));
   });
 }
 

@@ -16,6 +16,10 @@ namespace ntk::spectrum {
 double needed_bytes(std::int64_t order, std::int64_t block, parallel::GridShape shape, Work work,
                     std::int64_t leading);
 
+// Error(resources) when `ranks` ranks of a node, which has `free` bytes (0 = not known), need
+// `needed` bytes each and that is more.
+void require_room(int ranks, double needed, double free);
+
 // Collective over all ranks of the job; the first shape.active() of them take part in the solve.
 // Error(resources), agreed, when a node has less than its ranks need.
 void require_memory(const parallel::Communicator& world, parallel::GridShape shape, double needed);

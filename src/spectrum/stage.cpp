@@ -13,6 +13,7 @@
 #include "spectrum/gpu.hpp"
 #include "spectrum/memory.hpp"
 #include "spectrum/named_kernel.hpp"
+#include "spectrum/plan.hpp"
 #include "spectrum/projections.hpp"
 #include "spectrum/spectrum_file.hpp"
 
@@ -275,9 +276,7 @@ Placement reserve(const parallel::Communicator& world, const SolveRequest& reque
   double needed = 0;
   collectively(world, [&] {
     place = place_solve(request);
-    Work work = request.vectors ? Work::vectors : Work::values;
-    if (!request.full) work = Work::leading;
-    if (place.gpu && request.vectors) work = Work::gpu_vectors;
+    const Work work = work_of(request, place.gpu);
     const std::int64_t block = parallel::choose_block(request.order, shape);
     require_32bit(request.order, block, shape, work);
     needed = needed_bytes(request.order, block, shape, work, leading) + place.host_bytes;
@@ -305,10 +304,7 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
     kernels = named_kernels(options.kernels, kernel->groups());
     const std::int64_t n = kernel->order();
     shape = parallel::choose_grid(world.size(), n);
-    const bool full =
-        options.method == "full" || (options.method == "auto" && n <= auto_full_order);
-    request = {options.device, world.size(), n, full, projections || options.vectors != 0};
-    require_possible(request);
+    request = solve_request(options, projections, world.size(), n);
     if (world.rank() != 0) return;
     mark = fingerprint(options, *kernel, kernel_path);
     if (const auto stored = stored_result(spectrum_path, mark, projections)) found = stored->dump();

@@ -12,10 +12,6 @@ namespace ntk::store {
 
 namespace {
 
-// Ample for a dataset's header, its links and its share of groups. Too little would only leave
-// gaps in the file.
-constexpr std::int64_t metadata_bytes_a_dataset = 4096;
-
 std::int64_t samples_of(const KernelSpec& spec, const KernelSet& set) {
   return set.grid.rows() / spec.rows_per_sample;
 }

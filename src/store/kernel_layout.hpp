@@ -49,6 +49,12 @@ struct PlannedDataset {
 };
 std::vector<PlannedDataset> planned_datasets(const KernelSpec& spec);
 
+// Set aside in a file for a dataset's header, its links and its share of groups: ample. Too little
+// would only leave gaps in the file.
+inline constexpr std::int64_t metadata_bytes_a_dataset = 4096;
+// What HDF5 adds with the attributes of the last step.
+inline constexpr std::int64_t closing_bytes = 8336;
+
 // Checks sizes and names: Error(internal) for sizes, Error(usage) for a name that is used twice or
 // cannot be one, Error(input) for a set without samples.
 void check_spec(const KernelSpec& spec);

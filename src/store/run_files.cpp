@@ -22,7 +22,8 @@ bool is_share(const FileRequest& request) {
   return request.name != kernel_name;
 }
 
-// Bytes that will be written: of a share only its own units.
+}  // namespace
+
 std::int64_t bytes_needed(const KernelSpec& spec, const FileRequest& request,
                           const std::vector<std::unique_ptr<TileSource>>& sources) {
   const bool share = is_share(request);
@@ -53,14 +54,15 @@ std::int64_t bytes_needed(const KernelSpec& spec, const FileRequest& request,
   return needed;
 }
 
-void check_space(const std::string& directory, std::int64_t needed) {
-  const std::int64_t available = free_bytes(directory);
+void check_space(const std::string& directory, std::int64_t needed, std::int64_t available) {
   require(available >= needed, ExitCode::io,
           "not enough room for the kernel file in {} ({:.1f} GiB needed, {:.1f} GiB free) choose "
           "another run.directory, fewer data.samples, kernel.storage = \"fp32\", fewer groups or "
           "kernel.mirror = false",
           directory, static_cast<double>(needed) / gib, static_cast<double>(available) / gib);
 }
+
+namespace {
 
 h5::Handle open_partial(const std::string& path) {
   try {
@@ -174,6 +176,27 @@ FileState find_state(const std::string& directory, const KernelSpec& spec,
   return begun(names, spec) ? FileState::resumed : FileState::fresh;
 }
 
+std::vector<std::unique_ptr<TileSource>> find_sources(const FileNames& names,
+                                                      const KernelSpec& spec,
+                                                      const FileRequest& request) {
+  // A file that is to be mended or grown must be usable; of others, what can be used is taken.
+  std::vector<std::unique_ptr<TileSource>> sources;
+  const auto add = [&](const std::string& path) {
+    sources.push_back(std::make_unique<TileSource>(path, spec));
+  };
+  if (file_exists(names.complete)) add(names.complete);
+  for (const auto& [path, kin] : asides_of(names, spec)) add(path);
+  for (const auto& path : request.sources) {
+    try {
+      add(path);
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::io) throw;
+      log::warn("{} is left out: {}", path, error.what());
+    }
+  }
+  return sources;
+}
+
 Prepared prepare(const std::string& directory, const KernelSpec& spec, const FileRequest& request) {
   make_directory(directory);
   const FileNames names(directory, request.name);
@@ -201,25 +224,11 @@ Prepared prepare(const std::string& directory, const KernelSpec& spec, const Fil
     const auto identity = read_identity(open_partial(names.partial), names.partial);
     rename_durably(names.partial, names.aside(identity[spec.size_key].get<std::int64_t>()));
   }
-  // A file that is to be mended or grown must be usable; of others, what can be used is taken.
-  std::vector<std::unique_ptr<TileSource>> sources;
-  const auto add = [&](const std::string& path) {
-    sources.push_back(std::make_unique<TileSource>(path, spec));
-  };
-  if (file_exists(names.complete)) add(names.complete);
-  for (const auto& [path, kin] : asides_of(names, spec)) add(path);
-  for (const auto& path : request.sources) {
-    try {
-      add(path);
-    } catch (const Error& error) {
-      if (error.code() != ExitCode::io) throw;
-      log::warn("{} is left out: {}", path, error.what());
-    }
-  }
+  const auto sources = find_sources(names, spec, request);
   if (prepared.state == FileState::fresh) {
     require_writable(directory);
     remove_file(names.fresh);
-    check_space(directory, bytes_needed(spec, request, sources));
+    check_space(directory, bytes_needed(spec, request, sources), free_bytes(directory));
     lay_out(names.fresh, spec);
     rename_durably(names.fresh, names.partial);
   }

@@ -2,10 +2,12 @@
 // finds of them and does about it.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "store/kernel_file.hpp"
+#include "store/tile_import.hpp"
 #include "store/tile_states.hpp"
 
 namespace ntk::store {
@@ -37,6 +39,18 @@ Prepared prepare(const std::string& directory, const KernelSpec& spec, const Fil
 
 // One rank, when the file is complete: removes what was set aside for it.
 void remove_asides(const FileNames& names, const KernelSpec& spec);
+
+// Files whose tiles a start takes, or would take: one that is to be mended or grown, which must be
+// usable, and what can be used of others.
+std::vector<std::unique_ptr<TileSource>> find_sources(const FileNames& names,
+                                                      const KernelSpec& spec,
+                                                      const FileRequest& request);
+
+// Bytes that a new file will have written: of a share only its own units.
+std::int64_t bytes_needed(const KernelSpec& spec, const FileRequest& request,
+                          const std::vector<std::unique_ptr<TileSource>>& sources);
+// Error(io) when that is more than is free where `directory` lies.
+void check_space(const std::string& directory, std::int64_t needed, std::int64_t available);
 
 // The units that the requested file is to hold.
 TileStates wanted_of(const KernelSpec& spec, const FileRequest& request);

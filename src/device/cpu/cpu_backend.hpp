@@ -10,6 +10,9 @@
 
 namespace ntk::device::cpu {
 
+// The product that time_gemm times: a square of this side by rows of it, so many for each thread.
+inline constexpr std::int64_t timed_order = 1536, timed_rows = 512;
+
 template <class Real>
 class CpuBackend : public Backend<Real> {
  public:

@@ -32,9 +32,7 @@ class DeviceMemory final : public MemorySource {
     cudaDeviceSynchronize();  // any stream may still use it
     cudaFree(pointer);
   }
-  std::size_t granularity(std::size_t bytes) const override {
-    return bytes >= (1 << 20) ? std::size_t{1} << 16 : 512;
-  }
+  std::size_t granularity(std::size_t bytes) const override { return cuda_granularity(bytes); }
   std::string owner() const override { return "on " + describe_device(device_); }
 
  private:
