@@ -100,12 +100,14 @@ std::string in_file(const std::string& what, hid_t object) {
   return fmt::format("{} of {}", printable(what), file_of(object));
 }
 
-std::uint64_t file_bytes(hid_t object, const std::string& what) {
+bool file_holds(hid_t object, std::uint64_t bytes, const std::string& what) {
+  if (bytes <= static_cast<std::uint64_t>(file_size(file_of(object)))) return true;
+  // Of a file that is being laid out only the library knows. Not asked otherwise: with a file that
+  // several ranks have open, closing it then waits for ever.
   const Handle file(H5Iget_file_id(object), H5Fclose, what);
-  hsize_t bytes = 0;
-  if (H5Fget_filesize(file, &bytes) >= 0) return bytes;
-  H5Eclear2(H5E_DEFAULT);  // MPI-IO does not know it after a write
-  return static_cast<std::uint64_t>(file_size(file_of(object)));
+  hsize_t known = 0;
+  check(H5Fget_filesize(file, &known), what);
+  return bytes <= known;
 }
 
 bool plain_number(hid_t type) {
@@ -163,8 +165,6 @@ Handle open_file(const std::string& path, MPI_Comm comm) {
 
 Handle create_file(const std::string& path, std::int64_t metadata_bytes) {
   const Handle list = access_list();
-  // Metadata get checksums. Later formats mark a file as open, which a killed process cannot undo.
-  check(H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V18), "choose a file format");
   if (metadata_bytes > 0) {
     const auto bytes = static_cast<hsize_t>(metadata_bytes);
     check(H5Pset_meta_block_size(list, bytes), "set aside room for metadata");
@@ -259,7 +259,7 @@ void Dataset::open(hid_t location) {
   bool held = H5Pget_layout(layout) != H5D_CHUNKED && H5Pget_external_count(layout) == 0;
   for (const auto extent : dims_) held = held && !__builtin_mul_overflow(claimed, extent, &claimed);
   require(held && claimed == bytes() &&
-              static_cast<std::uint64_t>(claimed) <= file_bytes(handle_, what),
+              file_holds(handle_, static_cast<std::uint64_t>(claimed), what),
           ExitCode::io, "cannot {} (the file does not hold all of it in one piece) {}", what,
           remade);
 }

@@ -44,7 +44,7 @@ std::vector<std::string> strings_of(hid_t attribute, const std::string& what) {
   std::uint64_t bytes = 0;
   require(H5Sget_simple_extent_ndims(space) <= 1 &&
               !__builtin_mul_overflow(count, variable ? 16 : size, &bytes) &&
-              bytes <= file_bytes(attribute, what),
+              file_holds(attribute, bytes, what),
           ExitCode::io, "cannot {} (it claims more texts than the file holds) {}", what, remade);
   std::vector<std::string> out;
   if (variable) {

@@ -13,7 +13,8 @@ inline constexpr const char* remade =
 
 std::string file_of(hid_t object);                                // the file's path
 std::string in_file(const std::string& what, hid_t object);       // "WHAT of PATH", for messages
-std::uint64_t file_bytes(hid_t object, const std::string& what);  // the file's size
+// Whether the object's file is so long.
+bool file_holds(hid_t object, std::uint64_t bytes, const std::string& what);
 
 // Whether a stored type is a number of usual size and layout, little-endian. Others may have any
 // width and order of bits, which no file of ours has and HDF5 would convert.

@@ -430,7 +430,7 @@ TEST_F(TileImportMpi, LayoutsOfSourcesAreChecked) {
   });
   changed("there is none", [&](hid_t f) { H5Ldelete(f, "/evaluate/eval-1/total", H5P_DEFAULT); });
   changed("not a kernel file", [&](hid_t f) { h5::write_attribute(f, "format", "other"); });
-  changed("no JSON object", [&](hid_t f) { h5::write_attribute(f, "identity", 7); });
+  changed("no JSON object", [&](hid_t f) { h5::write_attribute(f, "identity", "7"); });
   FileRequest request;
   request.sources.push_back(scratch / "copy.h5");
   {
