@@ -1,7 +1,7 @@
 // Faults at exact places, for the tests: a library for LD_PRELOAD that counts the calls by which
 // one rank uses the files of a directory. At a chosen call it lets a part of the bytes through and
-// kills the rank, or lets the call fail, or makes the clock jump. Three variables say what to
-// do:
+// kills the rank, or lets the call fail or wait, or makes the clock jump. Three variables say what
+// to do:
 //
 // NTK_FAULT: pairs KEY=VALUE with spaces between.
 //   dir=PATH       only files that lie in this directory count; they must not be renamed there
@@ -16,6 +16,7 @@
 //   error=NAME     then it fails: ENOSPC, EDQUOT, EIO or ENOLCK. Without it the rank is killed.
 //   times=T        so many calls fail; without it one
 //   jump=S         instead of failing: from then on the clock (CLOCK_REALTIME) is S seconds ahead
+//   wait=S         instead of failing: it is done S seconds later
 // NTK_FAULT_LOG: file that gets one line a fault: "rank call file offset bytes done".
 // NTK_FAULT_TRACE: prefix of a file a rank with one line a call in `dir`: "call file offset bytes".
 #include <dlfcn.h>
@@ -66,7 +67,7 @@ struct Plan {
   std::string directory, file, call;
   std::int64_t from = 0, to = INT64_MAX, nth = 1, times = 1;
   int rank = 0, error = 0, jump = 0;
-  double torn = 0;
+  double torn = 0, wait = 0;
   std::string log = variable("NTK_FAULT_LOG"), trace = variable("NTK_FAULT_TRACE");
   bool active = false;
 
@@ -86,6 +87,7 @@ struct Plan {
       if (key == "rank") rank = value == "all" ? own_rank() : static_cast<int>(number());
       if (key == "jump") jump = static_cast<int>(number());
       if (key == "torn") torn = std::atof(value.c_str());
+      if (key == "wait") wait = std::atof(value.c_str());
       if (key == "error") error = error_number(value);
     }
     const bool chosen = !call.empty() && rank == own_rank();
@@ -156,6 +158,10 @@ auto disturbed(const char* call, const std::string& file, std::int64_t offset, s
   const Plan& p = plan();
   if (p.jump != 0) {
     seconds_ahead = p.jump;
+    return go(bytes);
+  }
+  if (p.wait > 0) {
+    usleep(static_cast<useconds_t>(1e6 * p.wait));  // a signal ends it early: the call goes on
     return go(bytes);
   }
   const auto part = static_cast<std::size_t>(p.torn * static_cast<double>(bytes));
