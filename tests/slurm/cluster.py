@@ -116,7 +116,7 @@ class Cluster:
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=said,
                 stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=end_with_parent))
 
-    def wait_until(self, ready, seconds=30):
+    def wait_until(self, ready, seconds=60):
         end = time.monotonic() + seconds
         while not ready():
             ended = [daemon.args[0] for daemon in self.daemons if daemon.poll() is not None]

@@ -17,7 +17,7 @@ class TimeLimit(slurm_case.SlurmCase):
         for self.samples in (256, 384, 576, 864, 1296):
             job = self.sbatch("cpu", "kernel", self.kernel_job(f"run{self.samples}"),
                               options=options)
-            if self.wait_for_end(job, seconds=900)["Restarts"] != "0":
+            if self.wait_for_end(job)["Restarts"] != "0":
                 return job
         self.fail("no kernel was large enough")
 
@@ -60,7 +60,7 @@ class Ends(slurm_case.SlurmCase):
         self.assertTrue(self.log(job).rstrip().endswith("STATUS: complete"), self.log(job))
         self.assert_same_bits()
         again = self.sbatch("cpu", self.job_file)
-        self.wait_for_end(again, seconds=30)
+        self.wait_for_end(again)
 
     def test_scancel(self):
         job = self.sbatch("cpu", "kernel", self.job_file)
@@ -85,7 +85,7 @@ class Ends(slurm_case.SlurmCase):
         job = self.sbatch("cpu", "kernel", self.job_file)
         self.wait_for_tiles()
         os.kill(self.ranks(job)[-1], signal.SIGKILL)
-        record = self.wait_for_end(job, "FAILED", "137:0", seconds=60)
+        record = self.wait_for_end(job, "FAILED", "137:0")
         self.assertEqual(record["Restarts"], "0")
         self.assertNotIn("slurm:", self.log(job))
         self.finish()
@@ -94,7 +94,7 @@ class Ends(slurm_case.SlurmCase):
         first = self.sbatch("cpu", "kernel", self.job_file)
         self.wait_for_tiles()
         second = self.sbatch("cpu", "kernel", self.job_file)
-        self.wait_for_end(second, "FAILED", "2:0", seconds=60)
+        self.wait_for_end(second, "FAILED", "2:0")
         self.assertRegex(self.log(second), rf"run is in use \(by process .*, Slurm job {first},")
         self.wait_for_end(first)
         self.assert_same_bits()
