@@ -21,7 +21,9 @@ void go_on(const std::string& directory) {
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  static const ntk::parallel::ScopedMpi mpi(argc, argv);
+  setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);  // no daemon beside each process
+  // Never ended: under libFuzzer's -fork that would wait two minutes.
+  [[maybe_unused]] static const auto* mpi = new ntk::parallel::ScopedMpi(argc, argv);
   return 0;
 }
 

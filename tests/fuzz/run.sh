@@ -58,7 +58,7 @@ for target in "${targets[@]}"; do
 
   declare -A library=()
   ours=0 alone=0
-  for input in "$findings"/*; do
+  for input in "$findings"/{crash,timeout,oom}-*; do
     [[ -e $input ]] || continue
     if timeout 60 "$program" "${limits[@]}" "$input" >"$scratch/report" 2>&1; then
       alone=$((alone + 1))  # an earlier input of its process had damaged memory
