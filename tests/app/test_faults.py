@@ -154,19 +154,19 @@ class Damage(FaultCase):
 class Calls(FaultCase):
     """Calls that fail in mid-run."""
 
-    def fails(self, words, *, ranks=2, verb="run", **fault):
-        """With the fault: exit 5 and these words; without it the run goes on with what it had."""
-        job = self.small()
+    def fails(self, words, *, rank=0, **fault):
+        """With the fault, exit 5 and these words, alone and with two ranks, then on the rank that is
+        given; without it the run goes on with what it had."""
         log = self.home / "log"
-        changes = support.fault(self.home / "run", log, **fault)
-        for number in range(2):
-            result = support.run(verb, job, ranks=(number and ranks), **{
-                **changes, "NTK_FAULT": changes["NTK_FAULT"].replace("rank=1", f"rank={number}")})
+        for ranks in (0, 2):
+            directory = pathlib.Path(tempfile.mkdtemp(dir=self.home))
+            job = self.small(directory.name)
+            result = support.run("run", job, ranks=ranks, **support.fault(
+                directory, log, rank=rank if ranks else 0, **fault))
             self.assertTrue(log.exists(), f"the fault did not come to pass:\n{result.text}")
-            self.assert_refused(result, IO, *words, status=STATUS[IO])
-            self.gets_through(job)
-            shutil.rmtree(self.home / "run")
             log.unlink()
+            self.assert_refused(result, IO, *words, status=STATUS[IO])
+            self.gets_through(job, directory=directory)
 
     def test_layout(self):
         for fault in ({"call": "write", "nth": 3, "error": "ENOSPC", "times": 99},
@@ -189,16 +189,16 @@ class Calls(FaultCase):
     def test_reading_back(self):
         """MPI-IO says nothing of reads that fail: checksums do."""
         log = self.home / "log"
-        for number in range(2):
-            partial = self.put_begun()
-            fault = support.fault(partial.parent, log, file=partial.name, rank=number, call="read",
-                                  error="EIO", **self.layout.extent("partial/0/kernel/total"))
-            result = self.run_well("run", self.small(), ranks=2 * number, **fault)
+        for ranks in (0, 2):
+            partial = self.put_begun(f"run{ranks}")
+            job = self.small(partial.parent.name)
+            result = self.run_well("run", job, ranks=ranks, **support.fault(
+                partial.parent, log, file=partial.name, rank=ranks // 2, call="read", error="EIO",
+                **self.layout.extent("partial/0/kernel/total")))
             self.assertTrue(log.exists())
-            self.assertIn("(1 damaged)", result.text)
-            self.gets_through(self.small())
-            shutil.rmtree(partial.parent)
             log.unlink()
+            self.assertIn("(1 damaged)", result.text)
+            self.gets_through(job, directory=partial.parent)
 
     def test_reading_at_the_end(self):
         for name, nth in (("partial/2/kernel/total", 3), ("partial/1/kernel/groups/body", 1),
