@@ -9,6 +9,8 @@
 # Logs are in build/campaign/. Ends with a table, and with 1 when a part has failed.
 # shellcheck disable=SC2317  # parts are called by their names
 set -uo pipefail
+# shellcheck disable=SC2034
+extra_packages=(munge slurmctld slurmd slurm-client clang libclang-rt-dev llvm)
 # shellcheck source=jobs/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../jobs/setup.sh"
 
@@ -26,7 +28,7 @@ slurm() { long -E '^long_(kills|faults)' --no-tests=ignore; }
 fuzz() { tests/fuzz/run.sh 1200; }
 asan() {
   cmake --preset asan && cmake --build --preset asan -j "$cpus" &&
-    ctest --test-dir build/asan -LE 'gpu|long' --output-on-failure -j "$cpus"
+    ctest --test-dir build/asan -LE 'gpu|long|fuzz' --output-on-failure -j "$cpus"
 }
 precision() { tests/precision_campaign.sh; }
 

@@ -16,6 +16,12 @@ std::uint64_t hash(const std::vector<T>& values) {
   return XXH3_64bits(values.data(), values.size() * sizeof(T));
 }
 
+// Of values as the dataset stores them.
+std::uint64_t stored_hash(const h5::Dataset& dataset, const std::vector<double>& values) {
+  return dataset.single_precision() ? hash(std::vector<float>(values.begin(), values.end()))
+                                    : hash(values);
+}
+
 }  // namespace
 
 TileFile::TileFile(MPI_Comm comm, const std::string& path, const KernelSpec& spec)
@@ -107,12 +113,27 @@ std::uint64_t TileFile::write_tile(int set, std::int64_t tile, int row, std::siz
   return hash(stored);
 }
 
-std::vector<double> TileFile::read_tile(int set, std::int64_t tile, int row,
-                                        std::size_t matrix) const {
+std::vector<double> TileFile::stored_values(int set, std::int64_t tile, int row,
+                                            std::size_t matrix) const {
   heartbeat::beat();
   const Rectangle box = rectangle(spec_.sets[static_cast<std::size_t>(set)].grid, tile);
   std::vector<double> values(static_cast<std::size_t>(box.rows * box.columns));
   matrix_of(set, row, matrix).read({box.row, box.column}, {box.rows, box.columns}, values.data());
+  return values;
+}
+
+std::vector<double> TileFile::read_tile(int set, std::int64_t tile, int row,
+                                        std::size_t matrix) const {
+  std::vector<double> values = stored_values(set, tile, row, matrix);
+  std::uint64_t journalled = 0;
+  sets_[static_cast<std::size_t>(set)].checksum.read({row, tile, static_cast<std::int64_t>(matrix)},
+                                                     {1, 1, 1}, &journalled);
+  const h5::Dataset& dataset = matrix_of(set, row, matrix);
+  require(
+      stored_hash(dataset, values) == journalled, ExitCode::io,
+      "cannot read tile {} of {} back (its checksum differs) look at the disk, and start again: "
+      "what is damaged is made anew",
+      tile, dataset.path());
   return values;
 }
 
@@ -147,9 +168,9 @@ JournalEntry TileFile::write(int set, std::int64_t tile, int row, const TileData
 
 TileData TileFile::read(int set, std::int64_t tile, int row) const {
   TileData data;
-  data.total = read_tile(set, tile, row, 0);
+  data.total = stored_values(set, tile, row, 0);
   for (std::size_t g = 0; g < spec_.groups.size(); ++g)
-    data.groups.push_back(read_tile(set, tile, row, g + 1));
+    data.groups.push_back(stored_values(set, tile, row, g + 1));
   if (carries_outputs_in(set, tile, row)) {
     const Rectangle box = outputs_box(set, tile);
     data.outputs.resize(static_cast<std::size_t>(box.rows * box.columns));
@@ -207,10 +228,7 @@ std::vector<std::string> TileFile::damaged(int set, std::int64_t tile, int row,
   for (std::size_t m = 0; m < journalled.checksums.size(); ++m) {
     const std::vector<double>& values = m == 0 ? data.total : data.groups[m - 1];
     const h5::Dataset& matrix = matrix_of(set, row, m);
-    const std::uint64_t stored = matrix.single_precision()
-                                     ? hash(std::vector<float>(values.begin(), values.end()))
-                                     : hash(values);
-    if (stored != journalled.checksums[m]) found.push_back(matrix.path());
+    if (stored_hash(matrix, values) != journalled.checksums[m]) found.push_back(matrix.path());
   }
   if (journalled.outputs && hash(data.outputs) != *journalled.outputs)
     found.push_back(sets_[static_cast<std::size_t>(set)].outputs.path());
@@ -259,7 +277,7 @@ std::vector<std::string> TileFile::wrongly_mirrored(std::int64_t tile) const {
     std::vector<double> upper(static_cast<std::size_t>(box.rows * box.columns));
     matrix.read({box.column, box.row}, {box.columns, box.rows}, upper.data());
     // As bytes: nothing that is not a number equals itself.
-    if (hash(upper) != hash(transposed(read_tile(0, tile, row, m), box)))
+    if (hash(upper) != hash(transposed(stored_values(0, tile, row, m), box)))
       found.push_back(matrix.path());
   }
   return found;

@@ -34,6 +34,8 @@ class TileFile {
   // range) the final ones. Returns the XXH3 of the bytes stored.
   std::uint64_t write_tile(int set, std::int64_t tile, int row, std::size_t matrix,
                            const std::vector<double>& values) const;
+  // One matrix of a journalled tile. Throws Error(io) unless it has the journal's checksum: MPI-IO
+  // may report a read that failed as one that went well.
   std::vector<double> read_tile(int set, std::int64_t tile, int row, std::size_t matrix) const;
 
   // All of an entry's data; outputs with those that carry them. Writing returns what is to be
@@ -67,6 +69,7 @@ class TileFile {
   };
   void open_datasets();
   const h5::Dataset& matrix_of(int set, int row, std::size_t matrix) const;
+  std::vector<double> stored_values(int set, std::int64_t tile, int row, std::size_t matrix) const;
   std::uint64_t write_outputs(int set, std::int64_t tile, const std::vector<double>& values) const;
   bool carries_outputs_in(int set, std::int64_t tile, int row) const;
   Rectangle outputs_box(int set, std::int64_t tile) const;
