@@ -101,6 +101,7 @@ TEST(Schedule, NothingUndoneIsNoTask) {
 bool all(const store::Unit&) {
   return true;
 }
+constexpr int no_limit = 1 << 20;  // of panels
 
 TEST(Schedule, LimitsOfMemoryAndLossAreKept) {
   const Panels panels = make_panels(9, 4, 16);
@@ -205,7 +206,7 @@ TEST(Schedule, BertBaseAtScaleBuildsLittleAndIsEven) {
     const Quality at_128 = quality(test::bert_base(), test::equal_panels(20'000, 0, 128),
                                    schedule_limits(Job(), 128, no_limit, rate));
     for (const Quality& q : {at_64, at_128}) {
-      EXPECT_LE(q.rebuild, 0.27) << "the bound of cliques is 0.22, what is asked for 0.32";
+      EXPECT_LE(q.rebuild, 0.29) << "the bound of cliques is 0.22, what is asked for 0.32";
       EXPECT_LE(q.imbalance, 0.05) << "asked for: 0.10";
       EXPECT_LE(q.seconds, 2 * patience);
     }
@@ -215,7 +216,7 @@ TEST(Schedule, BertBaseAtScaleBuildsLittleAndIsEven) {
 TEST(Schedule, ManyTilesAreCutInSeconds) {
   const Quality q = quality(test::bert_base(), test::equal_panels(100'000, 0, 64),
                             schedule_limits(Job(), 4096, no_limit, 1e13));
-  EXPECT_LE(q.rebuild, 0.20);
+  EXPECT_LE(q.rebuild, 0.27);
   EXPECT_LE(q.imbalance, 0.05);
   EXPECT_LE(q.seconds, 10 * patience);
 }
@@ -270,7 +271,7 @@ TEST(Schedule, NoWorseThanRectanglesWhereTilesAreFew) {
           contraction += operations.weighted_contraction(p, q) / ranges;
         }
       }
-      EXPECT_LE(makespan(tasks, r.ranks) * r.ranks / contraction, 1.012 * bound)
+      EXPECT_LE(makespan(tasks, r.ranks) * r.ranks / contraction, 1.0005 * bound)
           << r.samples << " samples, " << evaluate << " to evaluate, " << r.ranks << " ranks, "
           << ranges << " ranges, resumed " << resumed << ", tasks up to " << largest;
     };
