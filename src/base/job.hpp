@@ -45,7 +45,7 @@ struct Job {
     std::int64_t slice_columns = 0;  // 0 = chosen from the model's shape
     int ranges = 1;
     double memory_gib = 0;  // a rank; 0 = its share of the node
-    double task_seconds = 120;  // at the GEMM rate, of work that is journalled at once
+    double task_seconds = 0;  // at the GEMM rate, of work that is journalled at once; 0 = chosen
     // Full matrices on completion. Empty = on up to 32 GiB of kernel file.
     enum class Mirror { automatic, on, off } mirror = Mirror::automatic;
     bool allow_other_hardware = false;

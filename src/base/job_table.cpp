@@ -278,9 +278,11 @@ std::vector<JobKey> make_keys() {
                        NTK_FIELD(int, kernel.ranges), 1, 4096),
       real_key("kernel", "memory_gib", "a rank; 0 = its share of the node",
                NTK_FIELD(double, kernel.memory_gib), true),
-      real_key("kernel", "task_seconds",
-               "work journalled at once, at the GEMM rate: what a killed rank loses at most",
-               NTK_FIELD(double, kernel.task_seconds), false),
+      real_key(
+          "kernel", "task_seconds",
+          "work journalled at once, at the GEMM rate: what a killed rank loses at most; 0 = 120, "
+          "or more where much would be built again and again",
+          NTK_FIELD(double, kernel.task_seconds), true),
       mirror_key(),
       flag_key("kernel", "allow_other_hardware",
                "continue a kernel that was begun on another device or BLAS",

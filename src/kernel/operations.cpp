@@ -37,16 +37,25 @@ double Operations::once(int panel) const {
   return forward(panels_.at(panel)) * (1.0 + settings_.copies);
 }
 
-double Operations::build(int panel) const {
-  const Panel& at = panels_.at(panel);
+double Operations::forming(const Panel& panel) const {
   double form = 0;
   for (const auto& p : architecture_.parameters) {
     if (!p.is_linear() || !p.selected || p.pooled) continue;
-    form += 2.0 * static_cast<double>(at.tokens) * static_cast<double>(p.count());
+    form += 2.0 * static_cast<double>(panel.tokens) * static_cast<double>(p.count());
   }
+  return form;
+}
+
+double Operations::build(int panel) const {
+  const Panel& at = panels_.at(panel);
   const auto& costs = settings_.costs;
   return costs.forward * forward(at) +
-         settings_.copies * (costs.backward * forward(at) + costs.form * form);
+         settings_.copies * (costs.backward * forward(at) + costs.form * forming(at));
+}
+
+double Operations::build_operations(int panel) const {
+  const Panel& at = panels_.at(panel);
+  return (2.0 + settings_.copies) * forward(at) + settings_.copies * forming(at);
 }
 
 template <class F>

@@ -28,6 +28,8 @@ class Operations {
   // Making a panel ready in a task: forward, backward for every output, forming; weighted by how
   // fast the operations run.
   double build(int panel) const;
+  // The same in bare operations and at the most: with every record made again on the way back.
+  double build_operations(int panel) const;
   // The least a panel costs once in a run: one forward and a backward an output.
   double once(int panel) const;
   // Contracting the tile of panels p and q by the cheapest method per site: bare operations.
@@ -42,6 +44,7 @@ class Operations {
 
  private:
   double forward(const Panel& panel) const;
+  double forming(const Panel& panel) const;  // for one output
   std::vector<double> record_widths(const Panel& panel) const;
   template <class F>
   double over_sites(int p, int q, F f) const;

@@ -5,6 +5,7 @@
 
 #include "kernel/dry_run.hpp"
 #include "kernel/preparation.hpp"
+#include "kernel/simulation.hpp"
 #include "store/kernel_layout.hpp"
 
 namespace ntk::kernel {
@@ -15,6 +16,7 @@ constexpr double hash_rate =
 // Ranks and tasks of a rank that are tried for the peak: the first ones are the largest, and memory
 // is taken again for the later ones.
 constexpr int tried_ranks = 4, tried_tasks = 12;
+constexpr double sync_seconds = 0.02;  // of a tile: two syncs and a journal entry, on a local disk
 
 std::size_t real_bytes(const ComputeDevice& device) {
   return device.precision == device::Precision::fp64 ? sizeof(double) : sizeof(float);
@@ -79,14 +81,23 @@ RunPlan KernelPlan::run(int ranks, bool memory) const {
   plan.useful = useful_contraction(inputs_.panels, operations_, units, job_.kernel.ranges);
   plan.floor = (plan.useful + least_passes(plan.tasks, operations_)) / (rates_.gemm * ranks);
   if (memory) plan.memory = peak(plan);
-  double busy = 0;  // weighted operations of all ranks
-  for (const Task& task : plan.tasks) busy += task.cost;
-  const double span = makespan(plan.tasks, ranks);
+  Machine machine;
+  machine.ranks = ranks;
+  machine.rate = rates_.gemm;
+  machine.sync_seconds = sync_seconds;
+  machine.disk_rate = rates_.disk;
+  const double matrices = 1.0 + static_cast<double>(inputs_.groups.names.size());
+  const double number = job_.kernel.storage == "fp32" ? 0.5 : 1;  // against fp64
+  const Simulation made =
+      simulate(make_workload(
+                   plan.tasks, inputs_.panels, operations_, job_.kernel.ranges,
+                   [&](const auto& unit) { return matrices * number * tile_bytes(inputs_, unit); }),
+               machine);
   const MemoryParts& m = plan.memory;
-  plan.seconds =
-      times(plan, device_.kind == device::Kind::cpu ? m.panels + m.gradients + m.tiles : 0);
-  if (span > 0) {
-    plan.idle = 1 - busy / (ranks * span);
+  plan.seconds = times(made.makespan,
+                       device_.kind == device::Kind::cpu ? m.panels + m.gradients + m.tiles : 0);
+  if (made.makespan > 0) {
+    plan.idle = made.idle_share;
     plan.efficiency = plan.floor / plan.seconds.kernel;
   }
   return plan;
@@ -139,11 +150,11 @@ MemoryParts KernelPlan::peak(const RunPlan& plan) const {
   return parts;
 }
 
-StageTimes KernelPlan::times(const RunPlan& plan, double touched) const {
+StageTimes KernelPlan::times(double tasks, double touched) const {
   StageTimes t;
   t.start = mapped_bytes(inputs_) * 2 / hash_rate;
   if (rates_.fresh_memory > 0) t.memory = touched / rates_.fresh_memory;
-  t.kernel = plan.tasks.empty() ? 0 : t.memory + makespan(plan.tasks, plan.ranks) / rates_.gemm;
+  t.kernel = tasks > 0 ? t.memory + tasks : 0;
   t.check = check_.cost / rates_.check;
   t.finish = static_cast<double>(file_.mirror_bytes) / rates_.disk;
   return t;

@@ -65,7 +65,8 @@ class KernelPlan {
 
  private:
   MemoryParts peak(const RunPlan& plan) const;
-  StageTimes times(const RunPlan& plan, double touched) const;
+  // For tasks that take so many seconds, on ranks that touch so many bytes.
+  StageTimes times(double tasks, double touched) const;
 
   const Job& job_;
   const KernelInputs& inputs_;

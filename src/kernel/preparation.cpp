@@ -1,5 +1,8 @@
 #include "kernel/preparation.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "kernel/identity.hpp"
 #include "kernel/memory_plan.hpp"
 #include "kernel/self_check.hpp"
@@ -7,6 +10,8 @@
 
 namespace ntk::kernel {
 namespace {
+
+constexpr double usual_task_seconds = 120;
 
 // Reading refuses weights that are not finite.
 void check_weights(const KernelInputs& inputs) {
@@ -34,7 +39,10 @@ void check_first(const Job& job, const ComputeDevice& device, const KernelInputs
 }
 
 ScheduleLimits schedule_limits(const Job& job, int ranks, int panels, double rate) {
-  return {ranks, job.kernel.ranges, panels, job.kernel.task_seconds * rate};
+  const double asked = job.kernel.task_seconds, run = 3600 * job.run.max_hours;
+  const double usual = asked > 0 ? asked : usual_task_seconds;
+  const double largest = asked > 0 ? asked : run > 0 ? std::max(usual, run / 8) : HUGE_VAL;
+  return {ranks, job.kernel.ranges, panels, usual * rate, largest * rate};
 }
 
 bool wants_mirror(const Job& job, const KernelInputs& inputs) {

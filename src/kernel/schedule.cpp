@@ -1,179 +1,182 @@
 #include "kernel/schedule.hpp"
 
 #include <algorithm>
-#include <iterator>
-#include <map>
+#include <cmath>
 #include <queue>
 #include <set>
+
+#include "kernel/schedule_graph.hpp"
 
 namespace ntk::kernel {
 namespace {
 
-// Asked for once: every shape of task that is tried adds up the same numbers.
-struct Costs {
-  std::vector<std::vector<double>> tiles;  // [set][tile], over all ranges
-  std::vector<double> panels;
+// Building the panels of a clique should take at most this of the time of its tiles.
+constexpr double build_share = 0.25;
+// A schedule's longest task counts this much more, as it is what a killed job loses.
+constexpr double price_of_length = 0.02;
+// A schedule is even enough when the last rank ends this soon after the mean, and good enough when
+// the makespan is this near to that of the tiles alone.
+constexpr double even_enough = 1.005, good_enough = 1.01;
+constexpr std::size_t few_links = 500;
 
-  Costs(const Panels& all, const Operations& operations) {
-    for (int set = 0; set < static_cast<int>(all.sets().size()); ++set) {
-      auto& of_set = tiles.emplace_back();
-      for (std::int64_t tile = 0; tile < all.grid(set, 1).tile_count(); ++tile) {
-        const auto [p, q] = all.of_tile(set, tile);
-        of_set.push_back(operations.weighted_contraction(p, q));
-      }
-    }
-    for (int p = 0; p < static_cast<int>(all.all().size()); ++p) {
-      panels.push_back(operations.build(p));
-    }
+std::vector<Task> to_tasks(const ScheduleGraph& graph, const std::vector<int>& part_of,
+                           int panels) {
+  const auto count =
+      static_cast<std::size_t>(*std::max_element(part_of.begin(), part_of.end())) + 1;
+  std::vector<Task> tasks(count);
+  std::vector<std::set<int>> touched(count);
+  for (std::size_t i = 0; i < part_of.size(); ++i) {
+    const auto part = static_cast<std::size_t>(part_of[i]);
+    tasks[part].units.push_back(graph.units[i]);
+    tasks[part].range = graph.units[i].range;
+    tasks[part].cost += graph.links[i].cost;
+    touched[part].insert({graph.links[i].p, graph.links[i].q});
   }
-};
-
-// The panels and the cost that follow from a task's units.
-void price(Task& task, const Panels& panels, const Costs& costs, int ranges) {
-  std::set<int> touched;
-  task.cost = 0;
-  for (const auto& unit : task.units) {
-    const auto [p, q] = panels.of_tile(unit.set, unit.tile);
-    touched.insert({p, q});
-    task.cost +=
-        costs.tiles[static_cast<std::size_t>(unit.set)][static_cast<std::size_t>(unit.tile)] /
-        ranges;
-  }
-  task.panels.assign(touched.begin(), touched.end());
-  for (int p : task.panels) task.cost += costs.panels[static_cast<std::size_t>(p)];
-}
-
-std::vector<int> all_panels(const Task& a, const Task& b) {
-  std::vector<int> all;
-  std::set_union(a.panels.begin(), a.panels.end(), b.panels.begin(), b.panels.end(),
-                 std::back_inserter(all));
-  return all;
-}
-
-// What building costs that two tasks have in common.
-double shared_cost(const Task& a, const Task& b, const Costs& costs) {
-  std::vector<int> shared;
-  std::set_intersection(a.panels.begin(), a.panels.end(), b.panels.begin(), b.panels.end(),
-                        std::back_inserter(shared));
-  double cost = 0;
-  for (int p : shared) cost += costs.panels[static_cast<std::size_t>(p)];
-  return cost;
-}
-
-std::vector<Task> rectangles(const Panels& panels, const Costs& costs,
-                             const std::function<bool(const store::Unit&)>& undone, int ranges,
-                             int rows, int columns) {
-  // (set, row block, column block, range) -> units
-  std::map<std::tuple<int, std::int64_t, std::int64_t, int>, Task> made;
-  const int sets = static_cast<int>(panels.sets().size());
-  for (int set = 0; set < sets; ++set) {
-    const store::TileGrid grid = panels.grid(set, 1);
-    for (std::int64_t tile = 0; tile < grid.tile_count(); ++tile) {
-      const auto [i, j] = grid.panels_of(tile);
-      for (int range = 0; range < ranges; ++range) {
-        const store::Unit unit{set, tile, range};
-        if (!undone(unit)) continue;
-        Task& task = made[{set, i / rows, j / columns, range}];
-        task.range = range;
-        task.units.push_back(unit);
-      }
+  for (std::size_t part = 0; part < count; ++part) {
+    for (int node : touched[part]) {
+      tasks[part].panels.push_back(node % panels);
+      tasks[part].cost += graph.node_costs[static_cast<std::size_t>(node)];
     }
   }
-  std::vector<Task> tasks;
-  for (auto& [where, task] : made) {
-    price(task, panels, costs, ranges);
-    tasks.push_back(std::move(task));
-  }
+  std::erase_if(tasks, [](const Task& t) { return t.units.empty(); });
   std::stable_sort(tasks.begin(), tasks.end(),
                    [](const Task& a, const Task& b) { return a.cost > b.cost; });
   return tasks;
 }
 
-}  // namespace
-
-std::vector<std::vector<int>> assign(const std::vector<Task>& tasks, int ranks) {
-  std::vector<std::vector<int>> shares(static_cast<std::size_t>(ranks));
-  using Load = std::pair<double, int>;
-  std::priority_queue<Load, std::vector<Load>, std::greater<>> loads;
-  for (int r = 0; r < ranks; ++r) loads.emplace(0.0, r);
-  for (std::size_t t = 0; t < tasks.size(); ++t) {
-    const auto [load, rank] = loads.top();
-    loads.pop();
-    shares[static_cast<std::size_t>(rank)].push_back(static_cast<int>(t));
-    loads.emplace(load + tasks[t].cost, rank);
+class Search {
+ public:
+  Search(const ScheduleGraph& graph, const Panels& panels, const ScheduleLimits& limits)
+      : graph_(graph), panels_(panels), ranks_(limits.ranks) {
+    const double worthwhile =
+        graph.clique_cost(std::ceil(2 * graph.mean_node / (build_share * graph.mean_link)));
+    limits_.largest_nodes = limits.largest_panels;
+    limits_.largest_cost = std::min(std::max(limits.usual_cost, worthwhile), limits.largest_cost);
+    limits_.allowance = graph.mean_link / 4;
   }
-  return shares;
-}
 
-double makespan(const std::vector<Task>& tasks, int ranks) {
-  double largest = 0;
-  for (const auto& share : assign(tasks, ranks)) {
-    double load = 0;
-    for (int t : share) load += tasks[static_cast<std::size_t>(t)].cost;
-    largest = std::max(largest, load);
+  std::vector<Task> best() {
+    const auto links = static_cast<double>(graph_.links.size());
+    double times = fewest();
+    for (int round = 0; round < 3; ++round) {
+      limits_.parts = static_cast<int>(std::min(links, times * ranks_));
+      cheapest_ = HUGE_VAL;
+      try_single_panels();
+      try_groups_of_panels();
+      // More tasks build more, by about the square root of their number.
+      const double next = graph_.work + (cheapest_ - graph_.work) * std::sqrt(1 + 1 / times);
+      const double reached = std::max(next, even_enough * cheapest_);
+      if (limits_.parts >= links || span_ * ranks_ <= reached) break;
+      // The limits may have forced more tasks than were asked for.
+      times = std::max(times + 1, std::ceil(static_cast<double>(best_.size()) / ranks_));
+    }
+    return std::move(best_);
   }
-  return largest;
-}
 
-namespace {
+ private:
+  // Tasks a rank, as few as the allowed cost and number of panels admit.
+  double fewest() const {
+    const double ratio = graph_.mean_node / graph_.mean_link;
+    const double side =
+        std::min(std::sqrt(ratio * ratio + 2 * limits_.largest_cost / graph_.mean_link) - ratio,
+                 static_cast<double>(limits_.largest_nodes));
+    const double tasks = graph_.work / (side * side / 2 * graph_.mean_link);
+    return std::max(1.0, std::ceil(tasks / ranks_));
+  }
 
-// A rank's tasks of one range as one task, where limits allow: panels they share are built once.
-std::vector<Task> merge_shares(const std::vector<Task>& tasks, const Costs& costs,
-                               const ScheduleLimits& limits) {
-  std::vector<Task> merged;
-  for (const auto& share : assign(tasks, limits.ranks)) {
-    const std::size_t first = merged.size();
-    for (int t : share) {
-      const Task& task = tasks[static_cast<std::size_t>(t)];
-      const auto fits = [&](const Task& with) {
-        if (with.range != task.range) return false;
-        const double saved = shared_cost(with, task, costs);
-        return saved > 0 && with.cost + task.cost - saved <= limits.largest_cost &&
-               static_cast<int>(all_panels(with, task).size()) <= limits.largest_panels;
-      };
-      const auto with =
-          std::find_if(merged.begin() + static_cast<std::ptrdiff_t>(first), merged.end(), fits);
-      if (with == merged.end()) {
-        merged.push_back(task);
-        continue;
-      }
-      with->cost += task.cost - shared_cost(*with, task, costs);
-      with->panels = all_panels(*with, task);
-      with->units.insert(with->units.end(), task.units.begin(), task.units.end());
+  // Where tiles are few, chance matters: more attempts, each wilder than the one before.
+  void try_single_panels() {
+    PartitionLimits limits = limits_;
+    const bool few =
+        graph_.links.size() < few_links && limits.parts < static_cast<int>(graph_.links.size());
+    limits.moves = moves(few ? 500 : 1000, graph_.links.size());
+    const int attempts = few ? 16 : 1;
+    for (limits.seed = 0; limits.seed < attempts; ++limits.seed) {
+      limits.allowance = limits_.allowance * (1 + limits.seed % 4);
+      limits.threshold = 0.4 * (1 + limits.seed);
+      consider(partition(graph_.node_costs, graph_.links, limits));
     }
   }
-  std::stable_sort(merged.begin(), merged.end(),
-                   [](const Task& a, const Task& b) { return a.cost > b.cost; });
-  return merged;
-}
+
+  // Blocks of points such that each pair of points is in one are no fewer than the points. So a few
+  // tasks are best made of a few groups of panels, and panels moved one by one after that.
+  void try_groups_of_panels() {
+    const double side =
+        std::sqrt(2 * static_cast<double>(graph_.links.size()) / limits_.parts);  // of a clique
+    for (int size : {2, 3, 4, 6, 8, 12, 16, 24, 32}) {
+      if (2 * size > side || span_ * ranks_ <= good_enough * graph_.work) break;
+      const CoarseGraph coarse(graph_, panels_, size);
+      PartitionLimits rough = limits_;
+      rough.parts = std::min(limits_.parts, static_cast<int>(coarse.links.size()));
+      rough.largest_nodes = std::max(2, limits_.largest_nodes / size);
+      rough.allowance = graph_.mean_link * size * size / 2;
+      rough.threshold = 0.4;
+      rough.moves = std::max(50'000LL, moves(1000, coarse.links.size()));
+      const std::vector<int> groups = partition(coarse.node_costs, coarse.links, rough);
+      std::vector<int> parts;
+      for (int link : coarse.link_of) parts.push_back(groups[static_cast<std::size_t>(link)]);
+      PartitionLimits fine = limits_;
+      fine.threshold = 0.1;
+      fine.moves = moves(300, graph_.links.size());
+      consider(improve(graph_.node_costs, graph_.links, fine, parts));
+    }
+  }
+
+  static long long moves(double a_link, std::size_t links) {
+    return static_cast<long long>(std::clamp(a_link * static_cast<double>(links), 2e4, 2e6));
+  }
+
+  // Improved groups may break limits; sums of the same costs differ by rounding.
+  bool allowed(const Task& task) const {
+    return task.units.size() == 1 ||
+           (task.cost <= limits_.largest_cost * (1 + 1e-9) &&
+            static_cast<int>(task.panels.size()) <= limits_.largest_nodes);
+  }
+
+  void consider(const std::vector<int>& parts) {
+    std::vector<Task> tasks = to_tasks(graph_, parts, static_cast<int>(panels_.all().size()));
+    if (!std::all_of(tasks.begin(), tasks.end(), [&](const Task& t) { return allowed(t); })) return;
+    double sum = 0;
+    for (const auto& task : tasks) sum += task.cost;
+    cheapest_ = std::min(cheapest_, sum);
+    const double span = makespan(tasks, ranks_);
+    const double score = span + price_of_length * tasks.front().cost;
+    if (score >= score_) return;
+    score_ = score;
+    span_ = span;
+    best_ = std::move(tasks);
+  }
+
+  const ScheduleGraph& graph_;
+  const Panels& panels_;
+  int ranks_;
+  PartitionLimits limits_;  // what all tries have in common
+  double cheapest_ = 0;     // least sum of costs with as many parts
+  double score_ = HUGE_VAL, span_ = HUGE_VAL;
+  std::vector<Task> best_;
+};
 
 }  // namespace
+
+double makespan(const std::vector<Task>& tasks, int ranks) {
+  std::priority_queue<double, std::vector<double>, std::greater<>> ends;
+  for (int r = 0; r < ranks; ++r) ends.push(0);
+  double last = 0;
+  for (const auto& task : tasks) {
+    const double end = ends.top() + task.cost;
+    ends.pop();
+    ends.push(end);
+    last = std::max(last, end);
+  }
+  return last;
+}
 
 std::vector<Task> make_tasks(const Panels& panels, const Operations& operations,
                              const std::function<bool(const store::Unit&)>& undone,
                              const ScheduleLimits& limits) {
-  const Costs costs(panels, operations);
-  std::vector<Task> best =
-      merge_shares(rectangles(panels, costs, undone, limits.ranges, 1, 1), costs, limits);
-  double best_span = makespan(best, limits.ranks);
-  const int sides = static_cast<int>(std::min<std::size_t>(panels.all().size(), 8));
-  for (int rows = 1; rows <= sides; ++rows) {
-    for (int columns = 1; columns <= sides; ++columns) {
-      auto tasks = rectangles(panels, costs, undone, limits.ranges, rows, columns);
-      const bool allowed = std::all_of(tasks.begin(), tasks.end(), [&](const Task& t) {
-        return static_cast<int>(t.panels.size()) <= limits.largest_panels &&
-               (t.units.size() == 1 || t.cost <= limits.largest_cost);
-      });
-      if (!allowed) continue;
-      tasks = merge_shares(tasks, costs, limits);
-      const double span = makespan(tasks, limits.ranks);
-      if (span < best_span) {
-        best_span = span;
-        best = std::move(tasks);
-      }
-    }
-  }
-  return best;
+  const ScheduleGraph graph(panels, operations, undone, limits.ranges);
+  if (graph.links.empty()) return {};
+  return Search(graph, panels, limits).best();
 }
 
 }  // namespace ntk::kernel
