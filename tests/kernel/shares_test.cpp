@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "support/files.hpp"
 
@@ -77,11 +78,14 @@ TEST(Shares, DivideTheTiles) {
     double largest = 0, sum = 0;
     for (const auto& units : shares) {
       double cost = 0;
+      std::set<std::pair<int, int>> built;  // panel, range
       for (const auto& unit : units) {
         ++seen[unit];
         const auto [p, q] = panels.of_tile(unit.set, unit.tile);
         cost += operations.weighted_contraction(p, q) / 2;
+        built.insert({{p, unit.range}, {q, unit.range}});
       }
+      for (const auto& [panel, range] : built) cost += operations.build(panel);
       largest = std::max(largest, cost);
       sum += cost;
     }
