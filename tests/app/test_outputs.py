@@ -49,7 +49,7 @@ class Whole(support.Case):
     def test_files(self):
         names = {path.name for path in self.directory.iterdir()}
         self.assertEqual(names, {"kernel.h5", "spectrum.h5", "theory.json", "summary.json",
-                                 "run.toml", "head.safetensors"})
+                                 "run.toml", "head.safetensors", ".lock"})
 
     def test_start_is_told(self):
         for words in ("4 ranks x", "CPUs", "MPI threads", "OpenBLAS", "HDF5", "PETSc", "SLEPc",
