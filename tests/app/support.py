@@ -49,6 +49,12 @@ def fault(directory, log="", **pairs):
     return changes
 
 
+def slow(directory, seconds):
+    """Variables of a run for which every sync to disk takes so much longer, two a tile: kernels of
+    some seconds on the fastest machine."""
+    return fault(directory, call="sync", rank="all", times=10**9, wait=seconds)
+
+
 def command(ranks, *arguments, program=PROGRAM):
     """The program on so many ranks; 0 ranks: alone, without mpirun."""
     words = [program, *map(str, arguments)]

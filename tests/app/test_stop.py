@@ -59,15 +59,17 @@ class StopCase(support.Case):
         self.train = support.write_classes(self.home / "train.h5", self.generator, self.SAMPLES)
 
     def job(self, directory="run", **tables):
-        """One of some 50 tasks: about 10 s on two ranks."""
-        kernel = {"batch_samples": 64, "tile_samples": 16, "task_seconds": 0.1,
+        """One of 210 tiles, every one a task."""
+        kernel = {"batch_samples": 64, "tile_samples": 16, "task_seconds": 1e-6,
                   **tables.pop("kernel", {})}
         model = {"path": self.model, "parameters": "no_embeddings"}
         return super().job(self.train, directory, model=model, kernel=kernel, **tables)
 
-    def start(self, job, ranks, verb="kernel", **changes):
+    def start(self, job, ranks, slow=0.05, **changes):
+        """`ntk kernel`, which takes 20 / ranks seconds longer than it would."""
+        slowly = support.slow(self.home / "run", slow)
         process = subprocess.Popen(
-            support.command(ranks, verb, job), env=support.environment(**changes),
+            support.command(ranks, "kernel", job), env=support.environment(**slowly, **changes),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
         self.addCleanup(support.kill, process)
         return process
@@ -191,7 +193,8 @@ class ByItself(StopCase):
         squeue = tools / "squeue"
         squeue.write_text("#!/bin/sh\ndate -d '+26 seconds' +%Y-%m-%dT%H:%M:%S\n")
         squeue.chmod(0o755)
-        process = self.start(self.job(), 2, SLURM_JOB_ID="17",
+        # Not under mpirun: with an absolute path that puts its own folder before PATH.
+        process = self.start(self.job(), 0, slow=0.2, SLURM_JOB_ID="17",
                              PATH=f"{tools}:{os.environ['PATH']}")
         out = self.ends(process, 85, STOPPED)
         self.assertIn("the Slurm job ends in", out)
@@ -200,7 +203,7 @@ class ByItself(StopCase):
 
 class Watchdog(StopCase):
     def test_stack_of_a_living_run(self):
-        process = self.start(self.job(), 2)
+        process = self.start(self.job(), 2, slow=0.02)
         self.wait_for_tiles(process)
         for rank in self.programs(process):
             os.kill(rank, signal.SIGUSR2)
@@ -225,7 +228,7 @@ class Watchdog(StopCase):
 class Lock(StopCase):
     def test_second_job_is_refused(self):
         job = self.job()
-        process = self.start(job, 2)
+        process = self.start(job, 2, slow=0.2)
         self.wait_for_tiles(process)
         for ranks in (0, 2):
             second = support.run("kernel", job, ranks=ranks)

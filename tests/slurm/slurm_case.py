@@ -126,8 +126,11 @@ class SlurmCase(support.Case):
 
     # Jobs.
 
-    def sbatch(self, template, *arguments, options=(), **variables):
-        """Submits one of our templates. Returns the job's number."""
+    def sbatch(self, template, *arguments, options=(), slow=None, **variables):
+        """Submits one of our templates. Returns the job's number. `slow`: a run's directory, where
+        the kernel then takes seconds longer."""
+        if slow:
+            variables.update(support.slow(self.home / slow, 0.02))
         environment = {**support.environment(**variables), **self.cluster.environment,
                        "NTK_PROGRAM": support.PROGRAM, **variables}
         size = [f"--ntasks-per-node={self.RANKS}", "--cpus-per-task=1", "--mem-per-cpu=2G"]

@@ -31,7 +31,7 @@ class Lists(slurm_case.SlurmCase):
         lines = [f"kernel {self.job_file} --set run.directory={self.home}/run{number}"
                  for number in (1, 2)]
         (self.home / "list.txt").write_text("\n".join(lines) + "\n")
-        job = self.sbatch("array", "list.txt", options=["--array=1-2"])
+        job = self.sbatch("array", "list.txt", options=["--array=1-2"], slow="run2")
         self.wait_for_tiles(directory="run2")
         self.signal_batch(f"{job}_2", signal.SIGUSR1)
         self.wait_for_all(job, 2)
@@ -44,7 +44,8 @@ class Shares(slurm_case.SlurmCase):
     RANKS = 1
 
     def test_shares_and_merge(self):
-        shares = self.sbatch("array", "--shares", "3", self.job_file, options=["--array=1-3"])
+        shares = self.sbatch("array", "--shares", "3", self.job_file, options=["--array=1-3"],
+                             slow="run")
         merge = self.sbatch("cpu", "merge", self.job_file,
                             options=[f"--dependency=afterok:{shares}"])
         self.wait(lambda: len(list(self.home.glob("run/share-*.h5.partial"))) > 1, "shares")

@@ -10,7 +10,7 @@ from slurm_case import setUpModule, tearDownModule  # noqa: F401
 class Cycle(slurm_case.SlurmCase):
     def test_stopped_queued_again_finished(self):
         self.reference()
-        job = self.sbatch("cpu", "kernel", self.job_file)
+        job = self.sbatch("cpu", "kernel", self.job_file, slow="run")
         self.wait_for_tiles()
         self.signal_batch(job, signal.SIGUSR1)  # what Slurm does before the time limit
         self.wait(lambda: self.show(job)["Restarts"] == "1", "the job is queued again")

@@ -63,7 +63,7 @@ class Ends(slurm_case.SlurmCase):
         self.wait_for_end(again)
 
     def test_scancel(self):
-        job = self.sbatch("cpu", "kernel", self.job_file)
+        job = self.sbatch("cpu", "kernel", self.job_file, slow="run")
         self.wait_for_tiles()
         self.cluster.say("scancel", job)
         self.cancelled(job)
@@ -74,7 +74,7 @@ class Ends(slurm_case.SlurmCase):
         self.assertIn("STATUS: stopped", self.log(job))
 
     def test_stop_file(self):
-        job = self.sbatch("cpu", "kernel", self.job_file)
+        job = self.sbatch("cpu", "kernel", self.job_file, slow="run")
         self.wait_for_tiles()
         (self.home / "run/STOP").touch()
         self.stopped(job, "STOP file")
@@ -82,7 +82,7 @@ class Ends(slurm_case.SlurmCase):
         self.finish(ranks=1)
 
     def test_killed_rank(self):
-        job = self.sbatch("cpu", "kernel", self.job_file)
+        job = self.sbatch("cpu", "kernel", self.job_file, slow="run")
         self.wait_for_tiles()
         os.kill(self.ranks(job)[-1], signal.SIGKILL)
         record = self.wait_for_end(job, "FAILED", "137:0")
@@ -91,7 +91,7 @@ class Ends(slurm_case.SlurmCase):
         self.finish()
 
     def test_second_job_in_one_directory(self):
-        first = self.sbatch("cpu", "kernel", self.job_file)
+        first = self.sbatch("cpu", "kernel", self.job_file, slow="run")
         self.wait_for_tiles()
         second = self.sbatch("cpu", "kernel", self.job_file)
         self.wait_for_end(second, "FAILED", "2:0")
@@ -113,7 +113,8 @@ class Mpirun(Ends):
         self.assertEqual(self.ranks(job), [])
 
     def test_signal(self):
-        job = self.sbatch("cpu", "kernel", self.job_file, options=["--cpus-per-task=2"])
+        job = self.sbatch("cpu", "kernel", self.job_file, options=["--cpus-per-task=2"],
+                          slow="run")
         self.wait_for_tiles()
         self.signal_batch(job, signal.SIGUSR1)
         record = self.wait_for_end(job)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 
 namespace ntk::device::cpu {
@@ -41,7 +42,10 @@ std::string cure_slow_blas(char** argv) {
   if (better.empty()) return "";
   if (std::getenv("OPENBLAS_CORETYPE") == nullptr) {
     setenv("OPENBLAS_CORETYPE", better.c_str(), 1);
-    execv("/proc/self/exe", argv);  // returns only on failure
+    // By its own path: after "/proc/self/exe" tools would know the process as "exe".
+    std::error_code error;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+    if (!error) execv(self.c_str(), argv);  // returns only on failure
   }
   return "OpenBLAS runs its " + core + " kernels on a processor that can do " + better +
          " (several times slower) set OPENBLAS_CORETYPE=" + better;
