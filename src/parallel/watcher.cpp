@@ -98,7 +98,8 @@ void Watcher::look_for_stop() {
   if (reason == stop::Reason::none) return;
   if (!std::exchange(stopping_, true)) {
     stop_seen_ = Clock::now();
-    log::info("stopping ({}): what is finished is kept", stop::words(reason));
+    // On stderr: mpirun sends SIGTERM when a rank has failed and has said its last line.
+    log::warn("stopping ({}): what is finished is kept", stop::words(reason));
     return;
   }
   if (seconds_since(stop_seen_) < grace + (rank_ == 0 ? 0 : first_speaks)) return;
