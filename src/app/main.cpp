@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 
 #include "app/inspect.hpp"
 #include "app/plan_verb.hpp"
@@ -76,6 +77,14 @@ struct Local {
   }
 };
 
+// Whether this is the process that speaks for a job, as far as its launcher says.
+bool is_first_process() {
+  for (const char* rank : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"}) {
+    if (const char* number = std::getenv(rank)) return std::atoi(number) == 0;
+  }
+  return true;
+}
+
 // An end without MPI_Finalize, for all ranks.
 [[noreturn]] void end_at_once(int ranks, ExitCode code) {
   if (ranks > 1) MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
@@ -105,17 +114,24 @@ struct Plan {
   }
   bool parsed() const { return verb->parsed(); }
   void run(int ranks) const {
-    require(ranks == 1, ExitCode::usage,
-            "`ntk plan` on {} ranks (it plans alone, for any number) start it without mpirun, with "
-            "--ranks",
-            ranks);
+    if (ranks > 1) {
+      throw parallel::AgreedError(
+          ExitCode::usage,
+          fmt::format("`ntk plan` on {} ranks (it plans alone, for any number) start it without "
+                      "mpirun, with --ranks",
+                      ranks));
+    }
     app::run_plan(MPI_COMM_WORLD, request);
   }
 };
 
-// `work(ranks, MPI thread level)` between the beginning and the end of MPI.
+// `work(ranks, MPI thread level)` between the beginning and the end of MPI. What is `stoppable`
+// looks at requests to stop, already while MPI starts.
 template <class Work>
-int run_parallel(int argc, char** argv, const std::string& slow, bool quiet_end, Work work) {
+int run_parallel(int argc, char** argv, const std::string& slow, bool stoppable, bool quiet_end,
+                 Work work) {
+  std::optional<stop::ScopedSignals> signals;
+  if (stoppable) signals.emplace();
   const int tasks = app::unlaunched_tasks();
   app::check_before_mpi(tasks);
   parallel::ScopedMpi mpi(&argc, &argv);
@@ -123,7 +139,7 @@ int run_parallel(int argc, char** argv, const std::string& slow, bool quiet_end,
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
   log::start(rank, ranks);
-  const stop::ScopedSignals signals(rank == 0);
+  stop::ScopedSignals::speak(rank == 0);
   if (!slow.empty()) log::warn("{}", slow);
   ExitCode code = ExitCode::internal;
   std::string text;
@@ -187,6 +203,8 @@ int main(int argc, char** argv) {
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (!is_first_process())
+      return error.get_exit_code() == 0 ? 0 : static_cast<int>(ExitCode::usage);
     return cli.exit(error) == 0 ? 0 : say_status(ExitCode::usage);
   }
   try {
@@ -194,13 +212,14 @@ int main(int argc, char** argv) {
     if (kernel_verb->count("--share") > 0) command.kernel.share = kernel::parse_share(share);
     command.kernel.merge = merge->parsed();
     if (plan.parsed()) {
-      return run_parallel(argc, argv, slow, plan.request.json,
+      return run_parallel(argc, argv, slow, false, plan.request.json,
                           [&](int ranks, const char*) { plan.run(ranks); });
     }
-    return run_parallel(argc, argv, slow, false, [&](int, const char* level) {
+    return run_parallel(argc, argv, slow, true, false, [&](int, const char* level) {
       app::run_stage(MPI_COMM_WORLD, command, level);
     });
   } catch (const Error& error) {
+    if (!is_first_process()) return static_cast<int>(error.code());
     log::rank_error("{}", error.what());
     return say_status(error.code());
   } catch (const std::exception& error) {

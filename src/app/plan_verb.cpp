@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/memory.hpp"
+#include "device/cpu/blas_core.hpp"
 #include "kernel/identity.hpp"
 #include "kernel/plan.hpp"
 #include "kernel/preparation.hpp"
@@ -113,6 +114,7 @@ class Planner {
   bool complete() const { return file_->state == store::FileState::complete; }
 
   void find_rates() {
+    device::cpu::set_blas_threads(1);  // as in the kernel stage
     rates_.disk = request_.disk_gbs * 1e9;
     if (complete()) {
       rates_.gemm = rates_.check = 1;  // nothing is computed

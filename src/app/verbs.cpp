@@ -100,12 +100,10 @@ class Runner {
 
   // Between stages nothing is lost.
   void stop_where_asked(const char* next) const {
-    const int asked = parallel::all_max(comm_, static_cast<int>(stop::requested()));
-    if (asked == 0) return;
-    stop::request(static_cast<stop::Reason>(asked));
-    throw parallel::AgreedError(
-        ExitCode::stopped,
-        fmt::format("stopped ({}) before: {}", stop::words(stop::requested()), next));
+    const stop::Reason reason = parallel::agree_on_stop(comm_);
+    if (reason == stop::Reason::none) return;
+    throw parallel::AgreedError(ExitCode::stopped,
+                                fmt::format("stopped ({}) before: {}", stop::words(reason), next));
   }
 
   template <class Work>
@@ -168,7 +166,7 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
   MPI_Comm_size(comm, &ranks);
   Job job;
   parallel::collectively(comm, [&] { job = read_job(command.job_path, command.overrides); });
-  const kernel::Resources resources = find_resources(comm, job);
+  kernel::Resources resources = find_resources(comm, job);
   print_start(comm, resources, thread_level);
   const std::string summary =
       command.kernel.share ? command.kernel.share->summary_file() : std::string("summary.json");
@@ -177,19 +175,21 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
                  {"versions", versions()},
                  {"ranks", ranks},
                  {"threads", resources.threads}});
-  // A STOP file is obeyed once.
+  // A STOP file is obeyed once; by shares, of which several may run, until somebody removes it.
   const auto close = [&](ExitCode code, const std::string& message, bool alone) {
     record.close(code, message, alone);
-    if (stop::requested() == stop::Reason::file && rank == 0) {
+    if (stop::requested() == stop::Reason::file && rank == 0 && !command.kernel.share) {
       ::unlink((job.run.directory + "/STOP").c_str());
     }
   };
   heartbeat::set_limit(60 * job.run.watchdog_minutes);
-  const parallel::Watcher watcher(comm, rank == 0 ? find_limits(job) : parallel::Watcher::Limits{},
-                                  [&](ExitCode code, const std::string& message) {
-                                    close(code, message, true);
-                                    say_end(code, message, true);
-                                  });
+  const auto limits = rank == 0 ? find_limits(job) : parallel::Watcher::Limits{};
+  resources.seconds = limits.seconds;
+  parallel::broadcast(comm, &resources.seconds, sizeof resources.seconds);
+  const parallel::Watcher watcher(comm, limits, [&](ExitCode code, const std::string& message) {
+    close(code, message, true);
+    say_end(code, message, true);
+  });
   try {
     Runner run(comm, job, command.kernel, resources, record);
     run_all(comm, command.stage, job, run, ranks);

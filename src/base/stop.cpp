@@ -63,8 +63,11 @@ const char* words(Reason reason) noexcept {
   return "nothing";
 }
 
-ScopedSignals::ScopedSignals(bool speaks) {
-  speaking = speaks;
+void ScopedSignals::speak(bool yes) noexcept {
+  speaking = yes;
+}
+
+ScopedSignals::ScopedSignals() {
   struct sigaction action {};
   action.sa_handler = handle;
   action.sa_flags = SA_RESTART;
@@ -75,6 +78,7 @@ ScopedSignals::ScopedSignals(bool speaks) {
 ScopedSignals::~ScopedSignals() {
   for (std::size_t i = 0; i < handled.size(); ++i) sigaction(handled[i], &before[i], nullptr);
   interrupts = 0;
+  speaking = false;
   wish = static_cast<int>(Reason::none);
 }
 

@@ -22,10 +22,11 @@ Reason requested() noexcept;
 const char* words(Reason reason) noexcept;
 
 // In its scope SIGINT, SIGTERM and SIGUSR1 are requests; a second SIGINT ends the process at once
-// with exit code 130, saying so when it `speaks`.
+// with exit code 130, saying so if it is to `speak` (one process of a job is).
 class ScopedSignals {
  public:
-  explicit ScopedSignals(bool speaks);
+  ScopedSignals();
+  static void speak(bool yes) noexcept;
   ~ScopedSignals();
   ScopedSignals(const ScopedSignals&) = delete;
   ScopedSignals& operator=(const ScopedSignals&) = delete;

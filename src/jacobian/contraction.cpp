@@ -49,12 +49,16 @@ struct OperandPanels {
   device::Array<char, Real> memory;
 };
 
+// As many operations are done between two looks at the wish to stop: seconds on one slow thread.
+constexpr double operations_a_pause = 1e11;
+
 // tile += J_p J_q^T for every tile.
 template <class Real>
 void contract_columns(device::Backend<Real>& backend, const Settings& s,
                       std::span<const Factor<Real>* const> factors, std::span<const PairTile> tiles,
-                      const OperandPanels<Real>& panels) {
+                      const OperandPanels<Real>& panels, const Pause& pause) {
   const int planes = s.class_diagonal ? s.copies : 1;
+  double operations = 0;
   for (int plane = 0; plane < planes; ++plane) {  // planes add to the same entries
     std::vector<typename device::Backend<Real>::Product> products;
     for (const auto& tile : tiles) {
@@ -62,8 +66,16 @@ void contract_columns(device::Backend<Real>& backend, const Settings& s,
       const std::int64_t sp = factors[p]->layout->samples(), sq = factors[q]->layout->samples();
       products.push_back({panels.index[p], panels.index[q], plane * sp, plane * sq, s.tile_rows(sp),
                           s.tile_rows(sq), tile.data, s.tile_rows(sq), tile.symmetric});
+      operations += 2.0 * static_cast<double>(s.tile_rows(sp) * s.tile_rows(sq)) *
+                    static_cast<double>(panels.operands.columns);
+      if (operations > operations_a_pause) {
+        backend.contract(panels.operands, products);
+        pause();
+        products.clear();
+        operations = 0;
+      }
     }
-    backend.contract(panels.operands, products);
+    if (!products.empty()) backend.contract(panels.operands, products);
   }
 }
 
@@ -86,7 +98,7 @@ void contract_explicit(device::Backend<Real>& backend, const Settings& s,
       }
     });
     device::timed(backend, times.contract,
-                  [&] { contract_columns<Real>(backend, s, factors, tiles, panels); });
+                  [&] { contract_columns<Real>(backend, s, factors, tiles, panels, pause); });
     pause();
   }
 }
@@ -95,7 +107,7 @@ void contract_explicit(device::Backend<Real>& backend, const Settings& s,
 template <class Real>
 void contract_vector(device::Backend<Real>& backend, const Settings& s,
                      std::span<const Factor<Real>* const> factors, std::span<const PairTile> tiles,
-                     Times& times) {
+                     Times& times, const Pause& pause) {
   device::timed(backend, times.contract, [&] {
     OperandPanels<Real> panels(backend, s, factors, tiles, factors[0]->outputs);
     panels.operands.columns = factors[0]->outputs;
@@ -104,7 +116,7 @@ void contract_vector(device::Backend<Real>& backend, const Settings& s,
       backend.put_rows(s.copies * factors[p]->layout->samples(), factors[p]->cotangents->data(),
                        panels.operands, panels.index[p]);
     }
-    contract_columns<Real>(backend, s, factors, tiles, panels);
+    contract_columns<Real>(backend, s, factors, tiles, panels, pause);
   });
 }
 
@@ -180,7 +192,7 @@ void contract_parameter(device::Backend<Real>& backend, const Settings& settings
   if (factors.empty() || tiles.empty()) return;
   switch (factors[0]->kind) {
     case Kind::vector:
-      contract_vector<Real>(backend, settings, factors, tiles, times);
+      contract_vector<Real>(backend, settings, factors, tiles, times, pause);
       break;
     case Kind::lookup:
       device::timed(backend, times.contract,

@@ -3,7 +3,6 @@
 // arithmetic runs against GEMM. Never measured at run time: the choice is part of the job.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "device/precision.hpp"
@@ -53,43 +52,16 @@ struct SitePair {
 };
 
 // Operations of the contraction alone, as the mathematics needs them.
-inline double explicit_operations(const SitePair& s) {
-  const double planes = s.class_diagonal ? s.copies : static_cast<double>(s.copies) * s.copies;
-  const double full = 2.0 * planes * static_cast<double>(s.samples_p * s.samples_q) *
-                      static_cast<double>(s.inputs * s.outputs);
-  return s.symmetric ? full / 2 : full;
-}
-inline double structured_operations(const SitePair& s) {
-  const double planes = s.class_diagonal ? s.copies : static_cast<double>(s.copies) * s.copies;
-  const double full = 2.0 * static_cast<double>(s.rows_p) * static_cast<double>(s.rows_q) *
-                      (static_cast<double>(s.inputs) + planes * static_cast<double>(s.outputs + 1));
-  return s.symmetric ? full / 2 : full;
-}
+double explicit_operations(const SitePair& s);
+double structured_operations(const SitePair& s);
 
-inline double explicit_cost(const CostTable& table, const SitePair& s) {
-  return explicit_operations(s) / table.product_share;
-}
-inline double structured_cost(const CostTable& table, const SitePair& s) {
-  const double planes = s.class_diagonal ? s.copies : static_cast<double>(s.copies) * s.copies;
-  const double sums =
-      table.token_sum * planes * static_cast<double>(s.rows_p) * static_cast<double>(s.rows_q);
-  return structured_operations(s) / table.product_share + (s.symmetric ? sums / 2 : sums);
-}
+double explicit_cost(const CostTable& table, const SitePair& s);
+double structured_cost(const CostTable& table, const SitePair& s);
 
 // The time of an explicit contraction: products of panels are cut into pieces of a few hundred rows
 // (at least two a side), for each of which both operands are laid out anew.
-inline double explicit_time(const CostTable& table, const SitePair& s) {
-  const auto side = [&](std::int64_t samples) {
-    const double rows = static_cast<double>(s.class_diagonal ? samples : s.copies * samples);
-    return std::min(rows, std::clamp(rows / 2, 128.0, 288.0));
-  };
-  const double layouts = 1 / side(s.samples_p) + 1 / side(s.samples_q);
-  return explicit_operations(s) * (table.product + table.packing * layouts);
-}
+double explicit_time(const CostTable& table, const SitePair& s);
 
-inline Method choose(const CostTable& table, const SitePair& s) {
-  return structured_cost(table, s) < explicit_cost(table, s) ? Method::structured
-                                                             : Method::explicit_;
-}
+Method choose(const CostTable& table, const SitePair& s);
 
 }  // namespace ntk::jacobian

@@ -3,6 +3,7 @@
 
 #include <mpi.h>
 
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -15,8 +16,9 @@
 namespace ntk::kernel {
 
 struct Resources {
-  int threads = 1;         // of this rank
-  std::size_t memory = 0;  // bytes of the host that are this rank's share; 0 = not limited
+  int threads = 1;            // of this rank
+  std::size_t memory = 0;     // bytes of the host that are this rank's share; 0 = not limited
+  double seconds = HUGE_VAL;  // that the run may take, the same on every rank
 };
 
 struct ComputeDevice {

@@ -38,8 +38,8 @@ class Dispatch {
   // behind, `operations` the useful ones since the last call. Throws TaskDropped when the run is to
   // stop.
   void tick(double done, double operations);
-  // A tile of this rank is stored. Answers messages, drops nothing: the tiles of a finished task are
-  // stored to the last.
+  // A tile of this rank is stored. Answers messages, drops nothing: the tiles of a finished task
+  // are stored to the last.
   void stored();
   // Collective: waits, without spinning, until every rank has come here.
   void finish();
@@ -66,7 +66,6 @@ class Dispatch {
   void report(Wish wish, stop::Reason reason = stop::Reason::none);
   void order(int rank, Order what);
   void take(int rank, const Report& report);
-  void give_task(int rank);
   void stop(stop::Reason reason);
   void tell_waiting();
   void poll();
@@ -88,7 +87,7 @@ class Dispatch {
   stop::Reason stopped_ = stop::Reason::none;
 
   // On the first rank.
-  int next_;                   // task that nobody has
+  int next_;  // task that nobody has
   int over_ranks_ = 0;
   std::vector<bool> waiting_;  // ranks whose work is over
   bool heard_ = false;         // of a rank at work, since the waiting ones were last told

@@ -27,10 +27,8 @@ constexpr double quiet_seconds = 1800;
 
 // Collective. Ends the stage when any rank was asked to stop. `finished` is the first rank's.
 void stop_where_asked(MPI_Comm comm, std::int64_t finished, std::int64_t units) {
-  const auto reason =
-      static_cast<stop::Reason>(parallel::all_max(comm, static_cast<int>(stop::requested())));
+  const stop::Reason reason = parallel::agree_on_stop(comm);
   if (reason == stop::Reason::none) return;
-  stop::request(reason);
   parallel::broadcast(comm, &finished, sizeof finished);
   throw parallel::AgreedError(ExitCode::stopped,
                               fmt::format("kernel: stopped ({}): {} of {} tiles are in the journal",
@@ -50,18 +48,9 @@ void describe(const KernelInputs& inputs) {
                                         : fmt::format("{}", fmt::join(inputs.groups.names, ", ")));
 }
 
-// Collective: work of the first rank that all wait for, and fail with.
-template <class Work>
-void on_first(MPI_Comm comm, int rank, Work work) {
-  parallel::collectively(comm, [&] {
-    if (rank == 0) work();
-  });
-}
-
-FileState find_state(MPI_Comm comm, int rank, const SettledJob& settled,
-                     const store::FileRequest& file) {
+FileState find_state(MPI_Comm comm, const SettledJob& settled, const store::FileRequest& file) {
   int found = 0;
-  on_first(comm, rank, [&] {
+  parallel::on_first(comm, [&] {
     found = static_cast<int>(store::find_state(settled.job.run.directory, settled.spec, file));
   });
   parallel::broadcast(comm, &found, sizeof found);
@@ -89,8 +78,6 @@ void tell_opened(const store::KernelWriter& writer, const SettledJob& settled,
 // Collective. The self-check and the last steps of the file.
 void complete(MPI_Comm comm, const SettledJob& settled, const Resources& resources,
               store::KernelWriter& writer, json& result) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
   heartbeat::expect("finishing the kernel file", quiet_seconds);
   const KernelInputs& inputs = *settled.inputs;
   store::MeasuredError error;
@@ -98,7 +85,7 @@ void complete(MPI_Comm comm, const SettledJob& settled, const Resources& resourc
   const auto checked = check_samples(inputs, settled.job.run.seed);
   {
     Stopwatch watch(check_seconds);
-    on_first(comm, rank, [&] {
+    parallel::on_first(comm, [&] {
       error = measure_error(checked, stored_entries(inputs, writer, checked),
                             recompute(inputs, checked, resources.threads, settled.device.host),
                             device::facts(settled.device.precision).roundoff);
@@ -175,23 +162,29 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   SettledJob settled = settle(comm, job, resources, origin, recorded);
   store::FileRequest file = file_request(request, settled);
   const auto check = [&](FileState found) {
-    if (request.merge) return;  // it computes no tile
+    if (request.merge) {  // it computes no tile, but checks some entries
+      return parallel::on_first(comm, [&] {
+        if (found == FileState::complete) return;
+        static_cast<void>(check_panel_samples(
+            *settled.inputs, check_samples(*settled.inputs, job.run.seed), settled.device.host));
+      });
+    }
     if (found != FileState::complete) settle_on_device(comm, settled, resources, origin);
     parallel::collectively(
         comm, [&] { check_first(settled.job, settled.device, *settled.inputs, rank, found); });
   };
-  FileState found = find_state(comm, rank, settled, file);
+  FileState found = find_state(comm, settled, file);
   check(found);
   describe(*settled.inputs);
-  on_first(comm, rank, [&] { lock.take(directory, request.share ? file.name : ""); });
+  parallel::on_first(comm, [&] { lock.take(directory, request.share ? file.name : ""); });
   if (request.verify && found == FileState::complete && !verify(comm, settled, file)) {
     file.repair = true;
-    found = find_state(comm, rank, settled, file);
+    found = find_state(comm, settled, file);
     check(found);
   }
   std::optional<HeldShares> shares;
   if (request.merge) {
-    on_first(comm, rank, [&] {
+    parallel::on_first(comm, [&] {
       shares.emplace(directory);
       file.sources = shares->paths();
       require(found == FileState::complete || !file.sources.empty(), ExitCode::usage,
@@ -202,7 +195,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   }
   const auto remove_shares = [&] {
     if (!request.merge) return;
-    on_first(comm, rank, [&] {
+    parallel::on_first(comm, [&] {
       if (request.remove_shares) return shares->remove(settled.spec);
       log::info("kernel: the shares' files are no longer needed; --remove-shares removes them");
     });
@@ -219,7 +212,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   }
   tell_opened(writer, settled, file);
   if (!request.share) {
-    on_first(comm, rank, [&] {
+    parallel::on_first(comm, [&] {
       model::write_head(directory + "/head.safetensors", settled.inputs->model.head,
                         settled.inputs->model.config.hidden_size);
     });

@@ -69,8 +69,10 @@ RunPlan KernelPlan::run(int ranks, bool memory) const {
   RunPlan plan;
   plan.ranks = ranks;
   const auto undone = [&](const store::Unit& unit) { return !file_.there.has(unit); };
+  const double hours = job_.run.max_hours;
   plan.tasks = make_tasks(inputs_.panels, operations_, undone,
-                          schedule_limits(job_, ranks, admitted_.largest_panels(), rates_.gemm));
+                          schedule_limits(job_, ranks, admitted_.largest_panels(), rates_.gemm,
+                                          hours > 0 ? 3600 * hours : HUGE_VAL));
   const auto keeps = [&](const Task& task) { return admitted_.keeps_records(task); };
   std::vector<store::Unit> units;
   for (const Task& task : plan.tasks) {

@@ -38,10 +38,10 @@ void check_first(const Job& job, const ComputeDevice& device, const KernelInputs
   if (rank == 0 && found == store::FileState::fresh) check_weights(inputs);
 }
 
-ScheduleLimits schedule_limits(const Job& job, int ranks, int panels, double rate) {
-  const double asked = job.kernel.task_seconds, run = 3600 * job.run.max_hours;
-  const double usual = asked > 0 ? asked : usual_task_seconds;
-  const double largest = asked > 0 ? asked : run > 0 ? std::max(usual, run / 8) : HUGE_VAL;
+ScheduleLimits schedule_limits(const Job& job, int ranks, int panels, double rate, double seconds) {
+  const double asked = job.kernel.task_seconds;
+  const double largest = asked > 0 ? asked : seconds / 8;
+  const double usual = asked > 0 ? asked : std::min(usual_task_seconds, largest);
   return {ranks, job.kernel.ranges, panels, usual * rate, largest * rate};
 }
 

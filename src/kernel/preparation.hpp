@@ -29,8 +29,9 @@ void check_first(const Job& job, const ComputeDevice& device, const KernelInputs
 
 // How tasks are cut for ranks of which the slowest multiplies at `rate` and may touch `panels`
 // panels in a task. They take kernel.task_seconds at the most; where that is 0, 120 s usually, and
-// at the most an eighth of run.max_hours, so that a run that is cut short gets on.
-ScheduleLimits schedule_limits(const Job& job, int ranks, int panels, double rate);
+// at the most an eighth of the `seconds` that the run may take, so that one that is cut short gets
+// on.
+ScheduleLimits schedule_limits(const Job& job, int ranks, int panels, double rate, double seconds);
 
 // Whether the finished matrices are mirrored: as the job says, or unless they would take more than
 // 32 GiB.

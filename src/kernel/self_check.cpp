@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "base/heartbeat.hpp"
 #include "data/draw.hpp"
 #include "device/counting_backend.hpp"
 #include "kernel/memory_plan.hpp"
@@ -100,7 +101,7 @@ struct CheckWork {
     WorkTimes times;
     for (std::int64_t tile = 0; tile < tiles(); ++tile) {
       runner.run(
-          panels, task(tile), false, times, [](double) {}, sink);
+          panels, task(tile), false, times, [](double) { heartbeat::beat(); }, sink);
     }
   }
 

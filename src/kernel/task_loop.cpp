@@ -56,8 +56,8 @@ Outcome compute(MPI_Comm comm, const Job& job, const Resources& resources,
   const double slowest = parallel::all_min(comm, rate->mean());
   const double together = parallel::all_sum(comm, rate->mean());
   const auto undone = [&](const store::Unit& unit) { return !writer.done(unit); };
-  const auto tasks =
-      make_tasks(inputs.panels, operations, undone, schedule_limits(job, ranks, panels, slowest));
+  const auto tasks = make_tasks(inputs.panels, operations, undone,
+                                schedule_limits(job, ranks, panels, slowest, resources.seconds));
   std::vector<store::Unit> all;
   for (const auto& task : tasks) all.insert(all.end(), task.units.begin(), task.units.end());
   out.tiles = static_cast<std::int64_t>(all.size());

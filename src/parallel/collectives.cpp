@@ -5,6 +5,7 @@
 #include <numeric>
 #include <thread>
 
+#include "base/heartbeat.hpp"
 #include "parallel/mpi.hpp"
 
 namespace ntk::parallel {
@@ -101,12 +102,20 @@ void agree(MPI_Comm comm, ExitCode code, const std::string& text) {
   throw AgreedError(static_cast<ExitCode>(value), message);
 }
 
+stop::Reason agree_on_stop(MPI_Comm comm) {
+  const int asked = all_max(comm, static_cast<int>(stop::requested()));
+  if (asked != 0) stop::request(static_cast<stop::Reason>(asked));
+  return static_cast<stop::Reason>(asked);
+}
+
 void wait_idle(MPI_Comm comm) {
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Ibarrier(comm, &request), "MPI_Ibarrier");
   for (int done = 0; !done;) {
     check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), "MPI_Test");
-    if (!done) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    if (done) return;
+    heartbeat::beat();  // whoever works is watched where it works
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/stop.hpp"
 
 namespace ntk::parallel {
 
@@ -82,29 +83,51 @@ class AgreedError : public Error {
 // code and text of the first such rank, with its number unless all ranks failed alike.
 void agree(MPI_Comm comm, ExitCode code, const std::string& text);
 
+struct Outcome {
+  ExitCode code = ExitCode::complete;
+  std::string text;
+};
+
+// What comes of local work. std::bad_alloc becomes Error(resources), exceptions that are not ours
+// Error(internal).
+template <class Work>
+Outcome outcome_of(Work&& work) {
+  try {
+    work();
+    return {};
+  } catch (const Error& error) {
+    return {error.code(), error.what()};
+  } catch (const std::bad_alloc&) {
+    return {ExitCode::resources, "out of memory (an allocation failed) use more ranks or nodes"};
+  } catch (const std::exception& error) {
+    return {ExitCode::internal, error.what()};
+  }
+}
+
 // Collective around purely local work: runs it on every rank and agrees on the outcome, so that
 // one rank's failed read or allocation cannot leave the others waiting. std::bad_alloc becomes
 // Error(resources), other exceptions Error(internal).
 template <class Work>
 void collectively(MPI_Comm comm, Work&& work) {
-  ExitCode code = ExitCode::complete;
-  std::string text;
-  try {
-    work();
-  } catch (const Error& error) {
-    code = error.code();
-    text = error.what();
-  } catch (const std::bad_alloc&) {
-    code = ExitCode::resources;
-    text = "out of memory (an allocation failed) use more ranks or nodes";
-  } catch (const std::exception& error) {
-    code = ExitCode::internal;
-    text = error.what();
-  }
-  agree(comm, code, text);
+  const Outcome outcome = outcome_of(work);
+  agree(comm, outcome.code, outcome.text);
 }
 
+// Collective: what any rank was asked to stop by, which then all were.
+stop::Reason agree_on_stop(MPI_Comm comm);
+
 // Collective barrier that sleeps instead of spinning, for ranks that sit out a long computation.
+// They count as alive meanwhile (base/heartbeat.hpp).
 void wait_idle(MPI_Comm comm);
+
+// Collective around work of the first rank alone, which the others sit out: all throw its error.
+template <class Work>
+void on_first(MPI_Comm comm, Work&& work) {
+  int rank = 0;
+  MPI_Comm_rank(comm, &rank);
+  const Outcome outcome = rank == 0 ? outcome_of(work) : Outcome();
+  wait_idle(comm);
+  agree(comm, outcome.code, outcome.text);
+}
 
 }  // namespace ntk::parallel

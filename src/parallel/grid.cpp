@@ -22,7 +22,7 @@ GridShape choose_grid(int ranks, std::int64_t order) {
   const std::int64_t side = std::max<std::int64_t>(1, order / (2 * kSmallestBlock));
   GridShape shape = choose_grid(ranks);
   // A near-square grid of at most side^2 ranks may still have one side too long: step down.
-  int limit = static_cast<int>(std::min<std::int64_t>(ranks, side * side));
+  int limit = side >= ranks ? ranks : static_cast<int>(std::min<std::int64_t>(ranks, side * side));
   while (std::max(shape.rows, shape.columns) > side) shape = choose_grid(limit--);
   return shape;
 }

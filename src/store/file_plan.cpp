@@ -46,7 +46,7 @@ FilePlan plan_file(const std::string& directory, KernelSpec spec,
   check_spec(spec);
   const FileNames names(directory, kernel_name);
   // Between the two names of the last step the partial file may not open: all its tiles are there.
-  const bool concluding = !file_exists(names.complete) && file_exists(names.undo);
+  const bool concluding = file_exists(names.partial) && file_exists(names.undo);
   if (!concluding) take_unknown(names, unknown, spec);
   FilePlan plan{concluding ? FileState::resumed : find_state(directory, spec), TileStates(spec)};
   for (const auto& planned : planned_datasets(spec)) {

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "parallel/collectives.hpp"
 #include "store/disk.hpp"
-#include "store/first_rank.hpp"
 
 namespace ntk::store {
 
@@ -48,7 +48,7 @@ void add_ranges(const parallel::Communicator& comm, const TileFile& file, const 
 
 void fill_last(const parallel::Communicator& comm, const TileFile& file, const KernelSpec& spec,
                bool mirror, const MeasuredError& error) {
-  on_first(comm, [&] {
+  parallel::on_first(comm, [&] {
     if (mirror) file.set_mirror_begun();
     file.write_error(error);
     file.sync();

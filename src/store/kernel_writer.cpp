@@ -1,10 +1,10 @@
+#include <algorithm>
 #include <exception>
 #include <optional>
 
 #include "base/log.hpp"
 #include "parallel/collectives.hpp"
 #include "store/disk.hpp"
-#include "store/first_rank.hpp"
 #include "store/kernel_finish.hpp"
 #include "store/run_files.hpp"
 #include "store/tile_checks.hpp"
@@ -23,7 +23,7 @@ struct KernelWriter::Impl {
         wanted(wanted_of(valid(spec), what)),
         done(spec) {
     std::string found;
-    on_first(comm, [&] {
+    parallel::on_first(comm, [&] {
       const Prepared prepared = prepare(directory, spec, what);
       found = nlohmann::json{{"state", prepared.state}, {"sources", prepared.sources}}.dump();
     });
@@ -33,10 +33,15 @@ struct KernelWriter::Impl {
     if (state == State::complete) {
       done = TileStates(spec, true);
     } else {
-      open();
-      if (state == State::resumed) checked = check_journal(comm, names.partial, *file, spec, done);
-      for (const std::string source : prepared["sources"])
-        taken.push_back(take_tiles(comm, source, spec, *file, wanted, done));
+      try {
+        parallel::collectively(comm, [&] { file.emplace(comm, names.partial, spec); });
+        if (state == State::resumed)
+          checked = check_journal(comm, names.partial, *file, spec, done);
+        for (const std::string source : prepared["sources"]) take(source, what);
+      } catch (...) {  // some rank failed: those that did not must not wait for it in closing
+        if (file) file->leak();
+        throw;
+      }
     }
     written = done;
   }
@@ -55,18 +60,19 @@ struct KernelWriter::Impl {
     }
   }
 
+  void take(const std::string& source, const FileRequest& what) {
+    try {
+      taken.push_back(take_tiles(comm, source, spec, *file, wanted, done));
+    } catch (const parallel::AgreedError& error) {  // another job may just have renamed it
+      const bool offered = std::ranges::find(what.sources, source) != what.sources.end();
+      if (!offered || error.code() != ExitCode::io) throw;
+      log::warn("{} is left out: {}", source, error.what());
+    }
+  }
+
   static const KernelSpec& valid(const KernelSpec& spec) {
     check_spec(spec);
     return spec;
-  }
-
-  void open() {
-    try {
-      parallel::collectively(comm, [&] { file.emplace(comm, names.partial, spec); });
-    } catch (...) {  // some rank failed: those that did not must not wait for it in closing
-      if (file) file->leak();
-      throw;
-    }
   }
 
   void write(const Unit& unit, const TileData& data) {
@@ -114,7 +120,7 @@ struct KernelWriter::Impl {
     add_ranges(comm, *file, spec, written);
     fill_last(comm, *file, spec, mirror, error);
     close();
-    on_first(comm, [&] {
+    parallel::on_first(comm, [&] {
       conclude(names, spec, mirror, closing);
       remove_asides(names, spec);
     });
@@ -123,7 +129,7 @@ struct KernelWriter::Impl {
   void finish_share() {
     expect_all();
     close();
-    on_first(comm, [&] {
+    parallel::on_first(comm, [&] {
       rename_durably(names.partial, names.complete);
       remove_asides(names, spec);
     });

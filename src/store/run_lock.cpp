@@ -45,7 +45,11 @@ void RunLock::take(const std::string& directory, const std::string& file) {
   make_directory(directory);
   const std::string path = directory + (file.empty() ? "/.lock" : "/.lock-" + file);
   descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor_ < 0 && (errno == EACCES || errno == EROFS)) return;  // nothing can be written
+  if (descriptor_ < 0 && errno == EROFS) return;  // nothing can be written
+  if (descriptor_ < 0 && errno == EACCES) {       // somebody else's lock, or folder
+    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor_ < 0 && ::access(directory.c_str(), W_OK) != 0) return;
+  }
   require(descriptor_ >= 0, ExitCode::io,
           "cannot open {} ({}) choose another run.directory, or make room there", path,
           std::strerror(errno));

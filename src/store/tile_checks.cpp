@@ -3,7 +3,6 @@
 #include "base/log.hpp"
 #include "base/stopwatch.hpp"
 #include "parallel/collectives.hpp"
-#include "store/first_rank.hpp"
 #include "store/run_files.hpp"
 
 namespace ntk::store {

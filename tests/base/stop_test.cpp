@@ -15,7 +15,7 @@ namespace ntk {
 namespace {
 
 TEST(Stop, TheFirstReasonCounts) {
-  const stop::ScopedSignals scope(false);
+  const stop::ScopedSignals scope;
   EXPECT_EQ(stop::requested(), stop::Reason::none);
   ::raise(SIGUSR1);
   ::raise(SIGTERM);
@@ -26,7 +26,7 @@ TEST(Stop, TheFirstReasonCounts) {
 
 TEST(Stop, ScopesForget) {
   {
-    const stop::ScopedSignals scope(false);
+    const stop::ScopedSignals scope;
     ::raise(SIGINT);
     EXPECT_EQ(stop::requested(), stop::Reason::interrupt);
   }
@@ -36,7 +36,8 @@ TEST(Stop, ScopesForget) {
 TEST(StopDeathTest, SecondInterruptEndsTheProcess) {
   EXPECT_EXIT(
       {
-        const stop::ScopedSignals scope(true);
+        const stop::ScopedSignals scope;
+        stop::ScopedSignals::speak(true);
         ::raise(SIGINT);
         ::raise(SIGINT);
       },

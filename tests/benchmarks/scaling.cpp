@@ -43,7 +43,7 @@ void row(const Case& run) {
   const Panels panels = test::equal_panels(run.samples, 0, run.tokens, 1024, run.tile);
   const Operations operations(shape.architecture, shape.config, shape.settings, panels);
   const ScheduleLimits limits =
-      schedule_limits(Job(), run.machine.ranks, 1 << 20, run.machine.rate);
+      schedule_limits(Job(), run.machine.ranks, 1 << 20, run.machine.rate, HUGE_VAL);
   const std::clock_t begin = std::clock();
   const auto tasks = make_tasks(
       panels, operations, [](const store::Unit&) { return true; }, limits);

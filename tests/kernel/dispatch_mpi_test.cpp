@@ -77,7 +77,7 @@ TEST_F(DispatchMpi, SlowRanksMakeFewer) {
 
 TEST_F(DispatchMpi, AnyRanksStopIsEveryones) {
   for (const int asking : {0, ranks_ - 1}) {
-    const stop::ScopedSignals scope(false);  // forgets the wish at its end
+    const stop::ScopedSignals scope;  // forgets the wish at its end
     std::thread later;
     if (rank_ == asking) {
       later = std::thread([] {

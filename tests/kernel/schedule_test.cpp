@@ -153,8 +153,8 @@ TEST(Schedule, TasksAreAsLongAsAskedForOrAsTheyMustBe) {
   const auto longest = [&](double seconds, double rate, double hours = 0) {
     Job job;
     job.kernel.task_seconds = seconds;
-    job.run.max_hours = hours;
-    const auto limits = schedule_limits(job, 2, no_limit, rate);
+    const auto limits =
+        schedule_limits(job, 2, no_limit, rate, hours > 0 ? 3600 * hours : HUGE_VAL);
     return make_tasks(panels, operations, all, limits).front().cost / rate;
   };
   // Where a tile takes a second, 120 s hold a good task; where it takes 100, they do not.
@@ -164,6 +164,7 @@ TEST(Schedule, TasksAreAsLongAsAskedForOrAsTheyMustBe) {
   EXPECT_LE(longest(0, tile / 100), (11 * build + 60.5 * tile) * 100 / tile);
   EXPECT_LE(longest(0, tile / 100, 4), 1800) << "a job of 4 hours must get somewhere";
   EXPECT_GT(longest(0, tile / 100, 4), 900);
+  EXPECT_LE(longest(0, tile, 0.1), 45) << "a job of 6 minutes too";
   // What the job says is kept either way.
   EXPECT_LE(longest(20, tile), 20);
   EXPECT_LE(longest(300, tile / 100), (tile + 2 * build) * 100 / tile);
@@ -202,9 +203,9 @@ constexpr double patience = 1;
 TEST(Schedule, BertBaseAtScaleBuildsLittleAndIsEven) {
   for (const double rate : {1e11, 3e13}) {
     const Quality at_64 = quality(test::bert_base(), test::equal_panels(20'000, 0, 64),
-                                  schedule_limits(Job(), 512, no_limit, rate));
+                                  schedule_limits(Job(), 512, no_limit, rate, HUGE_VAL));
     const Quality at_128 = quality(test::bert_base(), test::equal_panels(20'000, 0, 128),
-                                   schedule_limits(Job(), 128, no_limit, rate));
+                                   schedule_limits(Job(), 128, no_limit, rate, HUGE_VAL));
     for (const Quality& q : {at_64, at_128}) {
       EXPECT_LE(q.rebuild, 0.29) << "the bound of cliques is 0.22, what is asked for 0.32";
       EXPECT_LE(q.imbalance, 0.05) << "asked for: 0.10";
@@ -215,7 +216,7 @@ TEST(Schedule, BertBaseAtScaleBuildsLittleAndIsEven) {
 
 TEST(Schedule, ManyTilesAreCutInSeconds) {
   const Quality q = quality(test::bert_base(), test::equal_panels(100'000, 0, 64),
-                            schedule_limits(Job(), 4096, no_limit, 1e13));
+                            schedule_limits(Job(), 4096, no_limit, 1e13, HUGE_VAL));
   EXPECT_LE(q.rebuild, 0.27);
   EXPECT_LE(q.imbalance, 0.05);
   EXPECT_LE(q.seconds, 10 * patience);
