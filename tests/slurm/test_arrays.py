@@ -48,7 +48,7 @@ class Shares(slurm_case.SlurmCase):
                              slow="run")
         merge = self.sbatch("cpu", "merge", self.job_file,
                             options=[f"--dependency=afterok:{shares}"])
-        self.wait(lambda: len(list(self.home.glob("run/share-*.h5.partial"))) > 1, "shares")
+        self.wait_for_tiles(file="share-2-of-3.h5.partial")
         self.signal_batch(f"{shares}_2", signal.SIGUSR1)  # the merge waits for its second start
         self.wait_for_all(shares, 3)
         self.assertEqual(self.show(f"{shares}_2")["Restarts"], "1")
