@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Set-up shared by quickstart.sh and tests/run.sh; sourced, never run. Installs system packages (and
-# those given as arguments), makes .venv/ and configures build/release/. Leaves the shell in the repository's root, with what
-# MPI needs in the environment. Cheap to repeat.
+# Set-up shared by quickstart.sh and the scripts in tests/; sourced, never run. Installs system packages
+# (and what the caller named in extra_packages), makes .venv/ and configures build/release/. Leaves the
+# shell in the repository's root, with what MPI needs in the environment. Cheap to repeat.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
@@ -33,20 +33,19 @@ install_packages() {
     libscalapack-openmpi-dev libslepc-real-dev libpetsc-real-dev libhdf5-openmpi-dev libgtest-dev
     libgmock-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
     libssl-dev libxxhash-dev python3-venv)
-  local missing=() needed=() package as_root=()
+  local extra=() needed=() package as_root=()
   if ! command -v dpkg-query >/dev/null; then
     echo "Not a Debian system: taking for granted what these packages hold: ${wanted[*]}"
     return
   fi
   installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
   for package in "${wanted[@]}"; do installed "$package" || needed+=("$package"); done
-  missing=("${needed[@]}")
-  for package in "$@"; do installed "$package" || missing+=("$package"); done
-  [[ ${#missing[@]} -gt 0 ]] || return 0
+  for package in "$@"; do installed "$package" || extra+=("$package"); done
+  [[ ${#needed[@]} -gt 0 || ${#extra[@]} -gt 0 ]] || return 0
   if [[ $(id -u) -ne 0 ]]; then
     if ! sudo -n true 2>/dev/null; then
       if [[ ${#needed[@]} -eq 0 ]]; then
-        echo "Going on without ${missing[*]} (neither root nor sudo without a password)"
+        echo "Going on without ${extra[*]} (neither root nor sudo without a password)"
         return
       fi
       echo "Packages are missing (and there is neither root nor sudo without a password)" \
@@ -60,8 +59,16 @@ install_packages() {
     "${apt[@]}" update || true
     "${apt[@]}" install -y --no-install-recommends "$@"
   }
-  say "installing ${missing[*]}"
-  logged build/packages.log apt_install "${missing[@]}"
+  if [[ ${#needed[@]} -gt 0 ]]; then
+    say "installing ${needed[*]}"
+    logged build/packages.log apt_install "${needed[@]}"
+  fi
+  if [[ ${#extra[@]} -gt 0 ]]; then
+    say "installing ${extra[*]}"
+    mkdir -p build
+    apt_install "${extra[@]}" >build/extra_packages.log 2>&1 ||
+      echo "Going on without them (apt-get failed, see build/extra_packages.log)"
+  fi
 }
 
 make_venv() {

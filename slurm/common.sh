@@ -74,14 +74,20 @@ value() {
   if text=$("$NTK_PROGRAM" inspect "$1" --get "$2" 2>/dev/null); then echo "$text"; fi
 }
 
+# preempted: whether Slurm takes the nodes for another job, after a grace time. Its TERM is the same as
+# scancel's, which leaves no time of a preemption in the job's record.
+preempted() { [[ $(scontrol -o show job "$id" 2>/dev/null) =~ [[:space:]]PreemptTime=[0-9] ]]; }
+
 # requeue SUMMARY BEFORE: puts this job back into the queue, if that is of use. BEFORE: tiles in the
 # journal when it started.
 requeue() {
   local summary=$1 before=$2 reason units idle=0 job='' note
   reason=$(value "$summary" stop.reason)
+  if [[ $reason == "signal SIGTERM" ]] && preempted; then reason=preemption; fi
   case $reason in
     "signal SIGUSR1" | "end of the Slurm job" | run.max_hours) ;;
-    *)  # somebody's wish, or Slurm's, which puts a preempted job back itself
+    preemption) ;;  # a job that ends within the grace time Slurm does not put back itself
+    *)  # somebody's wish
       say "not queued again: ${reason:+the program was stopped by }${reason:-no limit was reached}"
       return
       ;;
@@ -96,7 +102,8 @@ requeue() {
   [[ $job == "$id" ]] || idle=0
   units=$(value "$summary" kernel.units_done)
   if [[ ${units:-0} -gt $before ]]; then idle=0; else idle=$((idle + 1)); fi
-  echo "$id $idle" >"$note"
+  { echo "$id $idle" >"$note"; } 2>/dev/null ||
+    say "starts without progress are not counted: $note cannot be written"
   if [[ $idle -ge 2 ]]; then
     say "not queued again: $idle starts in a row without a new tile in the journal." \
       "Give a start more time, or lower kernel.tile_samples"
@@ -139,9 +146,10 @@ run_ntk() {
     esac
   done
   ask=("$NTK_PROGRAM" job "$job" "${settings[@]}" --get)
-  if ! directory=$("${ask[@]}" run.directory); then
-    echo "$directory"  # the STATUS line
-    exit 2
+  directory=$("${ask[@]}" run.directory) || code=$?
+  if [[ $code -ne 0 ]]; then
+    [[ -z $directory ]] || echo "$directory"  # the STATUS line
+    exit "$code"
   fi
   if [[ -n $NTK_SCRATCH && $directory != /* ]]; then
     directory=$NTK_SCRATCH/$directory

@@ -4,15 +4,9 @@ import concurrent.futures
 import json
 
 import support
+from support import STATUS
 
 USAGE, INPUT, NUMERICAL, IO, RESOURCES = 2, 3, 4, 5, 6
-STATUS = {
-    USAGE: "usage error",
-    INPUT: "bad input",
-    NUMERICAL: "numerical failure",
-    IO: "input/output failure",
-    RESOURCES: "out of resources",
-}
 RANKS = (0, 4)  # 0: alone, without mpirun
 SECONDS = 30  # "within seconds", with room for a busy machine
 

@@ -22,6 +22,10 @@ PROGRAM = os.path.abspath(os.environ["NTK_PROGRAM"])
 MPIRUN = os.environ.get("NTK_MPIRUN", "mpirun")
 FIXTURES = pathlib.Path(os.environ["NTK_FIXTURES"])
 VOCABULARY, POSITIONS, HIDDEN = 40, 24, 16  # of the BERT fixture models
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# The words of a STATUS line by exit code, as users are told them.
+STATUS = {int(code): words for code, words in re.findall(
+    r"^\| (\d+) \| ([^|]+) \|", (ROOT / "docs/exit-codes.md").read_text(), re.MULTILINE)}
 
 
 def environment(**changes):

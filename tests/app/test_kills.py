@@ -27,6 +27,7 @@ KILLS = int(os.environ.get("NTK_KILLS", 5))
 SEED = int(os.environ.get("NTK_SEED", 1))
 LEFT = {".lock", "head.safetensors", "kernel.h5", "run.toml", "spectrum.h5", "summary.json"}
 RANKS = (1, 2, 4, 6)
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # mpirun itself, or a rank, of which mpirun tells
 
 # What is drawn besides ranks and moments.
 SHAPES = [
@@ -273,6 +274,8 @@ class Kills(support.Case):
                     self.tell(line)
                 waiting = []
                 self.assertEqual(found, (had, 0), output)
+            elif code == 0:  # it began anew
+                self.assertEqual(had, 0, output)
             units, wrong, stood = self.state(whole, directory)
             self.assertEqual(wrong, 0, output)
             self.assertGreaterEqual(units, had, output)
@@ -286,7 +289,10 @@ class Kills(support.Case):
                     return done
                 continue
             fault = log.read_text().split() if log.exists() else []
-            self.assertTrue(how and (fault or killer), output)  # it did not fail by itself
+            self.assertTrue(how and (fault or killer), output)  # it did not fail by itself,
+            self.assertIn(code, KILLED, output)  # and did not end in another way than the kill's
+            for status in re.findall("^STATUS: .*", output, re.MULTILINE):
+                self.assertEqual(status, "STATUS: complete", output)
             done += 1
             waiting.append({
                 "seed": SEED, "chain": number, "shape": self.shape, "ranks": ranks, "verb": verb,

@@ -1,6 +1,7 @@
 """The verbs that scripts ask: one value of a job file or of a summary."""
 
 import json
+import re
 import tomllib
 
 import support
@@ -63,6 +64,17 @@ class Values(support.Case):
         path.write_text('{"kernel": {"units_')
         self.assert_refused(support.run("inspect", path, "--get", "kernel"), 3, "damaged",
                             status="bad input")
+
+
+class ExitCodes(support.Case):
+    def test_table_for_users_has_those_of_the_sources(self):
+        # Other tests hold what the program prints against the table.
+        names = dict(re.findall(r"^  (\w+) = (\d+)", (support.ROOT / "src/base/error.hpp").read_text(),
+                                re.MULTILINE))
+        words = re.findall(r'case ExitCode::(\w+):\s+return "(.*)";',
+                           (support.ROOT / "src/app/status.cpp").read_text())
+        self.assertEqual(len(words), len(names))
+        self.assertEqual({int(names[name]): word for name, word in words}, support.STATUS)
 
 
 if __name__ == "__main__":

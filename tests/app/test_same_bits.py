@@ -37,6 +37,22 @@ def journalled(path, places):
     return done
 
 
+def kill_when(process, reached, patience=120):
+    """SIGKILL to a run and all its ranks as soon as it has come so far, in so many seconds."""
+    end = time.monotonic() + patience
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            if reached():
+                break
+        except (OSError, KeyError, RuntimeError):
+            pass  # not there yet
+        time.sleep(0.01)
+    else:
+        raise AssertionError(f"it has not come so far, exit code {process.poll()}")
+    support.kill(process)
+    assert process.wait() == -signal.SIGKILL
+
+
 class BitsCase(support.Case):
     def assert_same(self, expected, directory, message):
         """The bytes of a run against those of the first one."""
@@ -126,27 +142,17 @@ class SameBits(BitsCase):
 
 class Killed(BitsCase):
     def start_and_kill(self, job, directory, ranks, total):
-        """SIGKILL when a part of the tiles is journalled; the number of those. A run that was too
-        fast is tried again."""
+        """SIGKILL when a part of the tiles is journalled; the number of those."""
         partial = self.home / directory / "kernel.h5.partial"
-        for wanted in (total // 4, total // 16, 1):
-            process = subprocess.Popen(
-                support.command(ranks, "kernel", job), env=support.environment(),
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-            places = None
-            while process.poll() is None:
-                try:
-                    places = places or journal_states(partial)
-                    if journalled(partial, places) >= wanted:
-                        support.kill(process)
-                except (OSError, KeyError, RuntimeError):
-                    pass  # not there yet, or being completed
-                time.sleep(0.001)
-            self.assertIn(process.wait(), (0, -signal.SIGKILL))
-            if partial.exists() and 0 < (done := journalled(partial, places)) < total:
-                return done
-            shutil.rmtree(self.home / directory)
-        self.fail("every run was complete before it could be killed")
+        process = subprocess.Popen(
+            support.command(ranks, "kernel", job),
+            env=support.environment(**support.slow(partial.parent, 0.005)),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.addCleanup(support.kill, process)
+        kill_when(process, lambda: journalled(partial, journal_states(partial)) >= total // 16)
+        done = journalled(partial, journal_states(partial))
+        self.assertTrue(0 < done < total, done)
+        return done
 
     def test_restart_on_other_ranks(self):
         train = support.write_classes(self.home / "train.h5", self.generator, 160)

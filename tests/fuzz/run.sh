@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # run.sh [SECONDS [TARGET...]]: builds the fuzz targets (preset fuzz) and runs each for SECONDS (5)
-# over its seeds. Fails when one has a finding; the inputs are then in build/fuzz/findings/. What
-# HDF5 itself does wrong with a damaged file is counted, not a failure (docs/reliability.md).
+# over its seeds. Fails when one has not run, or has a finding; the inputs are then in
+# build/fuzz/findings/. What HDF5 itself does wrong with a damaged file is counted, not a failure
+# (docs/reliability.md).
 # FUZZ_CORPUS=FOLDER keeps the inputs that reach new code there, for the next run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -54,17 +55,22 @@ for target in "${targets[@]}"; do
     { tail -n 40 "$log" >&2 && echo "$target: its seeds are a finding" && exit 1; }
   "$program" "${limits[@]}" "${mode[@]}" -max_total_time="$seconds" -max_len=65536 \
     -dict="$dictionary" -close_fd_mask=1 -artifact_prefix="$findings/" "$corpus" "$seeds" \
-    >>"$log" 2>&1 || true
+    >"$scratch/log" 2>&1 || true
+  cat "$scratch/log" >>"$log"
 
   declare -A library=()
   ours=0 alone=0
   for input in "$findings"/{crash,timeout,oom}-*; do
     [[ -e $input ]] || continue
-    if timeout 60 "$program" "${limits[@]}" "$input" >"$scratch/report" 2>&1; then
-      alone=$((alone + 1))  # an earlier input of its process had damaged memory
+    if ! timeout 60 "$program" "${limits[@]}" "$input" >"$scratch/report" 2>&1; then
+      culprit=$(python3 tests/fuzz/culprit.py <"$scratch/report")
+    elif [[ ${#mode[@]} -gt 0 ]]; then
+      alone=$((alone + 1))  # HDF5 had damaged memory with an earlier input of its process
       continue
+    else
+      culprit=ours  # there is nobody else
+      cp "$log" "$scratch/report"
     fi
-    culprit=$(python3 tests/fuzz/culprit.py <"$scratch/report")
     if [[ $culprit == ours ]]; then
       ours=$((ours + 1))
       tail -n 60 "$scratch/report" >&2
@@ -73,8 +79,14 @@ for target in "${targets[@]}"; do
       rm "$input"
     fi
   done
-  printf '%-12s %s, %s findings' "$target" "$(grep -aE '^#[0-9]+.* cov: ' "$log" | tail -n 1 |
-    sed -E 's/^#([0-9]+).* cov: ([0-9]+) ft: ([0-9]+).*/\1 inputs, \2 edges, \3 features/')" "$ours"
+  reached=$(grep -aE '^#[0-9]+.* cov: ' "$scratch/log" | tail -n 1 |
+    sed -E 's/^#([0-9]+).* cov: ([0-9]+) ft: ([0-9]+).*/\1 inputs, \2 edges, \3 features/') || true
+  if [[ -z $reached ]]; then
+    tail -n 40 "$log" >&2
+    reached="has not run"
+    failed=$((failed + 1))
+  fi
+  printf '%-12s %s, %s findings' "$target" "$reached" "$ours"
   for name in "${!library[@]}"; do printf ', %s in %s' "${library[$name]}" "$name"; done
   [[ $alone -eq 0 ]] || printf ', %s not by themselves' "$alone"
   printf '\n'

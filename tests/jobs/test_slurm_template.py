@@ -30,6 +30,7 @@ class Template(unittest.TestCase):
             path = self.folder / name
             # The program's part: $LAUNCHED, a line of shell.
             path.write_text(f"""#!/bin/bash
+if [[ {name} == scontrol && $* == *"show job"* ]]; then echo "$JOB_RECORD"; exit; fi
 printf '%s\\n' {name} "$@" >{self.folder}/{name}.said
 env >{self.folder}/{name}.env
 [[ {name} == scontrol ]] || eval "$LAUNCHED"
@@ -107,6 +108,14 @@ class Cpu(Template):
         self.assertIn("STATUS: usage error", text)
         self.assertEqual(self.said("srun"), [])
 
+    def test_program_that_cannot_be_asked(self):
+        for code in (126, 127):
+            program = self.folder / "broken"
+            program.write_text(f"#!/bin/sh\necho 'no library'\nexit {code}\n")
+            program.chmod(0o755)
+            text = self.ends(self.start(self.job, NTK_PROGRAM=str(program)), code=code)
+            self.assertIn("no library", text)
+
     def test_site(self):
         site = self.folder / "slurm/sites/here.env"
         site.write_text('NTK_MPI=pmix_v4\nNTK_SCRATCH=/scratch$UNSET\nexport FROM_SITE=1\n')
@@ -174,12 +183,14 @@ class Array(Template):
 class Again(Template):
     """After exit code 85."""
 
+    job_record = ""  # what Slurm has of the job
+
     def stopped(self, reason="signal SIGUSR1", units=5, arguments=(), **variables):
         """One start that ends with 85. Returns whether the job was queued again."""
         after = self.folder / "after.json"
         after.write_text(json.dumps({"exit_code": 85, "stop": {"reason": reason},
                                      "kernel": {"units": 100, "units_done": units}}))
-        process = self.start(self.job, *arguments, **variables,
+        process = self.start(self.job, *arguments, **variables, JOB_RECORD=self.job_record,
                              LAUNCHED=f"cp {after} {self.summary}; exit 85")
         self.text = self.ends(process, code=85)
         queued = self.said("scontrol")[:2] == ["scontrol", "requeue"]
@@ -231,6 +242,17 @@ class Again(Template):
         self.assertTrue(self.stopped(units=6))
         self.assertFalse(self.stopped(units=6))
         self.assertIn("2 starts in a row without a new tile", self.text)
+
+    def test_note_that_cannot_be_written(self):
+        (self.run_directory / "summary.requeue").mkdir()
+        self.assertTrue(self.stopped())
+        self.assertIn("not counted", self.text)
+
+    def test_preempted_with_a_grace_time(self):
+        for time, again in (("None", False), ("2026-11-22T02:40:10", True)):
+            self.summary.unlink(missing_ok=True)
+            self.job_record = f"JobId=7 PreemptEligibleTime=2026-11-22T02:40:00 PreemptTime={time}"
+            self.assertEqual(self.stopped("signal SIGTERM"), again, time)
 
     def test_another_job_counts_anew(self):
         (self.run_directory / "summary.requeue").write_text("6 1\n")

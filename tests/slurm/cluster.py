@@ -40,7 +40,10 @@ ReturnToService=2
 SlurmdParameters=config_overrides
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=65536 Gres=gpu:{gpus}
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=1 GraceTime=120
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE PriorityTier=2
 """
 
 
@@ -67,7 +70,8 @@ def end_with_parent():
 
 class Cluster:
     def __init__(self):
-        """Starts everything. Raises NoSlurm."""
+        """Starts everything. Raises NoSlurm where that is not possible; a daemon that does not come
+        up is an error."""
         if os.geteuid() != 0:
             raise NoSlurm("only root can start one")
         for program in ("munged", "slurmctld", "slurmd", "sbatch"):
@@ -116,7 +120,7 @@ class Cluster:
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=said,
                 stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=end_with_parent))
 
-    def wait_until(self, ready, seconds=60):
+    def wait_until(self, ready, seconds=120):
         end = time.monotonic() + seconds
         while not ready():
             ended = [daemon.args[0] for daemon in self.daemons if daemon.poll() is not None]
@@ -124,7 +128,7 @@ class Cluster:
                 said = "".join(path.read_text(errors="replace")[-600:]
                                for path in sorted(self.home.glob("*.said")))
                 what = f"{ended[0]} ended" if ended else "it does not come up"
-                raise NoSlurm(f"{what}: {' '.join(said.split())}")
+                raise RuntimeError(f"{what}: {' '.join(said.split())}")
             time.sleep(0.1)
 
     def say(self, *command, check=True, **options):
@@ -151,7 +155,10 @@ class Cluster:
     def stop(self):
         """Ends what was started here, by process id, and removes its files."""
         if len(self.daemons) == 3:
-            self.say("scancel", "--quiet", "--user=root", check=False, timeout=30)
+            try:
+                self.say("scancel", "--quiet", "--user=root", check=False, timeout=30)
+            except subprocess.TimeoutExpired:
+                pass  # their processes are ended below
         for daemon in reversed(self.daemons):
             daemon.terminate()
         for daemon in reversed(self.daemons):

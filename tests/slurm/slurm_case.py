@@ -18,7 +18,9 @@ import cluster
 from app import support
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PATIENCE = 900  # seconds; all ends earlier unless something is wrong, or the machine very busy
+# Seconds; all ends earlier unless something is wrong, or the machine very busy. Less than ctest's own
+# limit, which would show no logs.
+PATIENCE = 400
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
 
 
@@ -126,11 +128,11 @@ class SlurmCase(support.Case):
 
     # Jobs.
 
-    def sbatch(self, template, *arguments, options=(), slow=None, **variables):
+    def sbatch(self, template, *arguments, options=(), slow=None, wait=0.02, **variables):
         """Submits one of our templates. Returns the job's number. `slow`: a run's directory, where
-        the kernel then takes seconds longer."""
+        every sync to disk then takes `wait` seconds longer, the kernel many more."""
         if slow:
-            variables.update(support.slow(self.home / slow, 0.02))
+            variables.update(support.slow(self.home / slow, wait))
         environment = {**support.environment(**variables), **self.cluster.environment,
                        "NTK_PROGRAM": support.PROGRAM, **variables}
         size = [f"--ntasks-per-node={self.RANKS}", "--cpus-per-task=1", "--mem-per-cpu=2G"]
@@ -185,18 +187,18 @@ class SlurmCase(support.Case):
 
     # What runs.
 
-    def tiles(self, directory="run"):
+    def tiles(self, directory="run", file="kernel.h5.partial"):
         """Tiles in the journal of a kernel that is being computed; 0 before there is one."""
-        path = self.home / directory / "kernel.h5.partial"
+        path = self.home / directory / file
         try:
             with h5py.File(path, locking=False) as file:
                 return int(np.count_nonzero(file["journal/kernel/state"][...]))
         except (OSError, KeyError):
             return 0
 
-    def wait_for_tiles(self, more_than=0, directory="run"):
-        return self.wait(lambda: (n := self.tiles(directory)) > more_than and n,
-                         f"more than {more_than} tiles in {directory}")
+    def wait_for_tiles(self, more_than=0, **file):
+        return self.wait(lambda: (n := self.tiles(**file)) > more_than and n,
+                         f"more than {more_than} tiles {file}")
 
     def ranks(self, job):
         """Processes of our program that belong to this job."""

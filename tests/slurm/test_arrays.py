@@ -47,8 +47,9 @@ class Shares(slurm_case.SlurmCase):
         shares = self.sbatch("array", "--shares", "3", self.job_file, options=["--array=1-3"],
                              slow="run")
         merge = self.sbatch("cpu", "merge", self.job_file,
-                            options=[f"--dependency=afterok:{shares}"])
-        self.wait(lambda: len(list(self.home.glob("run/share-*.h5.partial"))) > 1, "shares")
+                            options=[f"--dependency=afterok:{shares}",
+                                     "--kill-on-invalid-dep=yes"])
+        self.wait_for_tiles(file="share-2-of-3.h5.partial")
         self.signal_batch(f"{shares}_2", signal.SIGUSR1)  # the merge waits for its second start
         self.wait_for_all(shares, 3)
         self.assertEqual(self.show(f"{shares}_2")["Restarts"], "1")

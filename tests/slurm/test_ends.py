@@ -91,7 +91,7 @@ class Ends(slurm_case.SlurmCase):
         self.finish()
 
     def test_second_job_in_one_directory(self):
-        first = self.sbatch("cpu", "kernel", self.job_file, slow="run")
+        first = self.sbatch("cpu", "kernel", self.job_file, slow="run", wait=0.2)
         self.wait_for_tiles()
         second = self.sbatch("cpu", "kernel", self.job_file)
         self.wait_for_end(second, "FAILED", "2:0")
@@ -124,12 +124,26 @@ class Mpirun(Ends):
         self.assert_same_bits()
 
 
+class Preempted(slurm_case.SlurmCase):
+    def test_within_the_grace_time(self):
+        # Slurm sends TERM to the ranks, and does not put back a job that ends in time.
+        job = self.sbatch("cpu", "kernel", self.job_file, slow="run", wait=0.05)
+        self.wait_for_tiles()
+        urgent = self.cluster.say("sbatch", "--parsable", "--partition=urgent", "--exclusive",
+                                  "--output=/dev/null", "--wrap=sleep 1")
+        self.wait_for_end(urgent)
+        record = self.wait_for_end(job)
+        self.assertEqual(record["Restarts"], "1", self.log(job))
+        self.assertIn("slurm: queued again (preemption;", self.log(job))
+        self.assert_same_bits()
+
+
 class Again(slurm_case.SlurmCase):
     """When a job is no longer put back into the queue."""
 
     def test_cap(self):
         job = self.sbatch("cpu", "kernel", self.job_file, "--set", "run.max_hours=0.001",
-                          NTK_MAX_REQUEUES="1")
+                          slow="run", NTK_MAX_REQUEUES="1")
         record = self.wait_for_end(job, "FAILED", "85:0")
         self.assertEqual(record["Restarts"], "1")
         self.assertIn("slurm: not queued again: this was start 2 (NTK_MAX_REQUEUES)",
