@@ -116,7 +116,7 @@ requeue() {
 # run_ntk [VERB] JOB.toml [OPTION...]: `ntk VERB` (run, if none is named) on the job's ranks. Ends
 # this shell with its exit code; with 85 the job may come back.
 run_ntk() {
-  local verb=run job directory summary before limit code=0 settings=() ask own=() last=()
+  local verb=run job directory summary before earlier limit code=0 settings=() ask own=() last=()
   local word option='' share=''
   case ${1:-} in
     run | kernel | spectrum | theory | merge)
@@ -167,7 +167,13 @@ run_ntk() {
   summary=$directory/summary.json
   [[ -z $share ]] || summary=$directory/share-${share/\//-of-}.json
   before=$(value "$summary" kernel.units_done)
+  earlier=$(value "$summary" ended)
   launch "$verb" "$job" "${own[@]}" "$@" "${last[@]}" || code=$?
+  # When one rank ends by itself (a failure, a stop by force), srun kills the others and gives that as
+  # the code. The program's is in its summary, if this start has written one.
+  if [[ $code -gt 128 && $(value "$summary" ended) != "$earlier" ]]; then
+    code=$(value "$summary" exit_code)
+  fi
   [[ $code -ne 85 ]] || requeue "$summary" "${before:-0}"
   exit "$code"
 }

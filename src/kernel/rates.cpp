@@ -1,5 +1,6 @@
 #include "kernel/rates.hpp"
 
+#include <chrono>
 #include <cstring>
 #include <exception>
 #include <thread>
@@ -12,13 +13,16 @@
 namespace ntk::kernel {
 namespace {
 
-constexpr int timings = 6;  // beside those that GemmRate begins with
+constexpr double timed_seconds = 3;  // machines are faster and slower by the second
 
 template <class Real>
 double one_rate(const ComputeDevice& device, int threads) {
   const auto backend = make_backend<Real>(device, threads);
   GemmRate<Real> rate(*backend);
-  for (int i = 0; i < timings; ++i) rate.measure();
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < std::chrono::duration<double>(timed_seconds)) {
+    rate.measure();
+  }
   return rate.mean();
 }
 

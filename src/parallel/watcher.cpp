@@ -18,7 +18,7 @@ namespace {
 using Clock = heartbeat::Clock;
 constexpr auto between_looks = std::chrono::milliseconds(100);
 constexpr auto between_files = std::chrono::seconds(2);  // a look costs a parallel file system
-constexpr double grace = 13;       // seconds; with what precedes and follows, less than 20
+constexpr double grace = 12;       // seconds; with what precedes and follows, less than 20
 constexpr double first_speaks = 3;  // seconds that the other ranks leave to the first one
 constexpr unsigned abort_seconds = 5;
 

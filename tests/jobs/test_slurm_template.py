@@ -185,13 +185,13 @@ class Again(Template):
 
     job_record = ""  # what Slurm has of the job
 
-    def stopped(self, reason="signal SIGUSR1", units=5, arguments=(), **variables):
-        """One start that ends with 85. Returns whether the job was queued again."""
+    def stopped(self, reason="signal SIGUSR1", units=5, arguments=(), launcher=85, **variables):
+        """One start that ends with 85, or so it says. Returns whether the job was queued again."""
         after = self.folder / "after.json"
-        after.write_text(json.dumps({"exit_code": 85, "stop": {"reason": reason},
+        after.write_text(json.dumps({"exit_code": 85, "stop": {"reason": reason}, "ended": "now",
                                      "kernel": {"units": 100, "units_done": units}}))
         process = self.start(self.job, *arguments, **variables, JOB_RECORD=self.job_record,
-                             LAUNCHED=f"cp {after} {self.summary}; exit 85")
+                             LAUNCHED=f"cp {after} {self.summary}; exit {launcher}")
         self.text = self.ends(process, code=85)
         queued = self.said("scontrol")[:2] == ["scontrol", "requeue"]
         self.assertEqual(queued, "slurm: queued again" in self.text, self.text)
@@ -217,6 +217,12 @@ class Again(Template):
         for code in (0, 2, 7, 137):
             self.ends(self.start(self.job, LAUNCHED=f"exit {code}"), code=code)
             self.assertEqual(self.said("scontrol"), [])
+
+    def test_launcher_that_was_told_of_a_kill(self):
+        self.assertTrue(self.stopped(launcher=137))
+        # The summary of an earlier start says nothing.
+        self.ends(self.start(self.job, LAUNCHED="exit 137"), code=137)
+        self.assertEqual(self.said("scontrol"), [])
 
     def test_85_without_a_summary(self):
         text = self.ends(self.start(self.job, LAUNCHED="exit 85"), code=85)
