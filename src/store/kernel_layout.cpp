@@ -92,6 +92,13 @@ void visit_known(const KernelSpec& spec, const KernelSet& set, Visit visit) {
   visit(journal + "/column_starts", set.grid.column_starts, h5::Dims{set.grid.column_panels() + 1});
 }
 
+// Of the evaluation sets.
+std::vector<std::string> set_names(const KernelSpec& spec) {
+  std::vector<std::string> names;
+  for (std::size_t s = 1; s < spec.sets.size(); ++s) names.push_back(spec.sets[s].name);
+  return names;
+}
+
 void write_known(hid_t file, const KernelSpec& spec, const KernelSet& set) {
   visit_known(spec, set, [&](const std::string& path, const auto& values, const h5::Dims&) {
     h5::Dataset(file, path).write_all(values);
@@ -233,8 +240,7 @@ void lay_out(const std::string& path, const KernelSpec& spec) {
   create(false);
   for (const auto& set : spec.sets) write_known(file, spec, set);
   // Links come back sorted by name; these keep the order.
-  std::vector<std::string> names;
-  for (std::size_t s = 1; s < spec.sets.size(); ++s) names.push_back(spec.sets[s].name);
+  const std::vector<std::string> names = set_names(spec);
   if (!names.empty()) h5::write_attribute(h5::open_object(file, "/evaluate"), "sets", names);
   if (!spec.groups.empty())
     h5::write_attribute(h5::open_object(file, "/kernel/groups"), "groups", spec.groups);
@@ -368,6 +374,22 @@ std::vector<std::string> altered_datasets(hid_t file, const KernelSpec& spec) {
           }
           altered.push_back(path);
         });
+  // Texts stand in parts of the file without checksums.
+  const auto compare = [&](const std::string& object, const char* attribute,
+                           const std::vector<std::string>& expected) {
+    if (expected.empty()) return;
+    try {
+      if (h5::read_strings(h5::open_object(file, object), attribute) == expected) return;
+    } catch (const Error&) {
+      // Told with the others.
+    }
+    altered.push_back(fmt::format("{} of {}", attribute, object));
+  };
+  for (const auto& set : spec.sets)
+    if (!set.samples.label.empty())
+      compare(samples_path(set.name) + "/label", "classes", set.samples.classes);
+  compare("/evaluate", "sets", set_names(spec));
+  compare("/kernel/groups", "groups", spec.groups);
   return altered;
 }
 

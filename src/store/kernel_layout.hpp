@@ -83,7 +83,8 @@ void warn_of_free_keys(const std::string& path, const KernelSpec& spec);
 // Throws Error(io) for a file of the same kernel that is laid out in another way.
 void check_layout(hid_t file, const std::string& path, const KernelSpec& spec);
 // The datasets of a file of the same kernel that differ from what the layout wrote into them: rows,
-// samples, panels. One that is missing or has another shape differs too.
+// samples, panels, and names, which stand in parts of a file without checksums. One that is missing
+// or has another shape differs too.
 std::vector<std::string> altered_datasets(hid_t file, const KernelSpec& spec);
 
 }  // namespace ntk::store
