@@ -14,7 +14,8 @@ namespace ntk::app {
 std::optional<double> slurm_time(const std::string& text);
 
 // First rank, at the start of a run: what it has to mind. run.max_hours ends at 99 % of itself, the
-// Slurm job (where Slurm tells its end) at 90 % of what is left of it, but 25 to 60 s before its end.
+// Slurm job (where Slurm tells its end) at 90 % of what is left of it, but 25 to 60 s before its
+// end.
 parallel::Watcher::Limits find_limits(const Job& job);
 
 }  // namespace ntk::app

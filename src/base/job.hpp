@@ -11,10 +11,10 @@ namespace ntk {
 
 struct Job {
   struct Run {
-    std::string directory;  // everything this job writes; required
-    std::int64_t seed = 1;  // sample draw
-    int threads = 0;        // a rank; 0 = CPUs in its affinity mask
-    double max_hours = 0;   // 0 = until done
+    std::string directory;        // everything this job writes; required
+    std::int64_t seed = 1;        // sample draw
+    int threads = 0;              // a rank; 0 = CPUs in its affinity mask
+    double max_hours = 0;         // 0 = until done
     double watchdog_minutes = 0;  // without progress; 0 = as the work at hand warrants
   } run;
   struct Model {
@@ -44,7 +44,7 @@ struct Job {
     std::int64_t tile_samples = 256;
     std::int64_t slice_columns = 0;  // 0 = chosen from the model's shape
     int ranges = 1;
-    double memory_gib = 0;  // a rank; 0 = its share of the node
+    double memory_gib = 0;    // a rank; 0 = its share of the node
     double task_seconds = 0;  // at the GEMM rate, of work that is journalled at once; 0 = chosen
     // Full matrices on completion. Empty = on up to 32 GiB of kernel file.
     enum class Mirror { automatic, on, off } mirror = Mirror::automatic;

@@ -22,8 +22,8 @@ constexpr int handler_frames = 2;  // of the handler itself and of the signal's 
 
 pthread_t watched;
 std::array<void*, 64> addresses;
-std::atomic<int> captured{-1};  // number of addresses; -1 = none yet
-std::atomic<bool> wanted{false};   // by frames()
+std::atomic<int> captured{-1};    // number of addresses; -1 = none yet
+std::atomic<bool> wanted{false};  // by frames()
 std::atomic<bool> asked_for{false};
 
 // Delivered to any thread when it comes from outside.

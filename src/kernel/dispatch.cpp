@@ -96,9 +96,8 @@ void Dispatch::report(Wish wish, stop::Reason reason) {
     return;
   }
   Sent& sent = sent_.emplace_back(Sent{out, {}, MPI_REQUEST_NULL});
-  parallel::check_mpi(
-      MPI_Isend(&sent.report, 4, MPI_DOUBLE, 0, report_tag, comm_, &sent.request),
-      "sending progress");
+  parallel::check_mpi(MPI_Isend(&sent.report, 4, MPI_DOUBLE, 0, report_tag, comm_, &sent.request),
+                      "sending progress");
 }
 
 void Dispatch::order(int rank, Order what) {
@@ -185,9 +184,9 @@ void Dispatch::receive_reports() {
                         "receiving progress");
     if (!waiting) return;
     Report report;
-    parallel::check_mpi(MPI_Recv(&report, 4, MPI_DOUBLE, status.MPI_SOURCE, report_tag, comm_,
-                                 MPI_STATUS_IGNORE),
-                        "receiving progress");
+    parallel::check_mpi(
+        MPI_Recv(&report, 4, MPI_DOUBLE, status.MPI_SOURCE, report_tag, comm_, MPI_STATUS_IGNORE),
+        "receiving progress");
     take(status.MPI_SOURCE, report);
   }
 }

@@ -18,7 +18,7 @@ namespace {
 using Clock = heartbeat::Clock;
 constexpr auto between_looks = std::chrono::milliseconds(100);
 constexpr auto between_files = std::chrono::seconds(2);  // a look costs a parallel file system
-constexpr double grace = 12;       // seconds; with what precedes and follows, less than 20
+constexpr double grace = 12;        // seconds; with what precedes and follows, less than 20
 constexpr double first_speaks = 3;  // seconds that the other ranks leave to the first one
 constexpr unsigned abort_seconds = 5;
 
@@ -103,9 +103,8 @@ void Watcher::look_for_stop() {
     return;
   }
   if (seconds_since(stop_seen_) < grace + (rank_ == 0 ? 0 : first_speaks)) return;
-  end_job(ExitCode::stopped,
-          fmt::format("stopped ({}) in mid-work of: {}", stop::words(reason),
-                      heartbeat::state().phase));
+  end_job(ExitCode::stopped, fmt::format("stopped ({}) in mid-work of: {}", stop::words(reason),
+                                         heartbeat::state().phase));
 }
 
 void Watcher::look_for_hang() {

@@ -1,5 +1,6 @@
 // A thread on every rank that sees what the working thread cannot: clocks, a STOP file, hangs. What
-// it may do at any moment without loss, since all that is finished is journalled, is to end the job.
+// it may do at any moment without loss, since all that is finished is journalled, is to end the
+// job.
 #pragma once
 
 #include <mpi.h>

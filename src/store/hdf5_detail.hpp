@@ -11,8 +11,8 @@ namespace ntk::store::h5 {
 inline constexpr const char* remade =
     "if the file is damaged or of another program, move it away and make it again";
 
-std::string file_of(hid_t object);                                // the file's path
-std::string in_file(const std::string& what, hid_t object);       // "WHAT of PATH", for messages
+std::string file_of(hid_t object);                           // the file's path
+std::string in_file(const std::string& what, hid_t object);  // "WHAT of PATH", for messages
 // Whether the object's file is so long.
 bool file_holds(hid_t object, std::uint64_t bytes, const std::string& what);
 

@@ -166,7 +166,8 @@ class Report {
     auto settings = settings_;
     settings.methods = {jacobian::Method::explicit_};
     jacobian::Times times;
-    jacobian::contract_parameter<Real>(*backend_, settings, of_panels, tiles, times, [] {});  // warms up
+    jacobian::contract_parameter<Real>(*backend_, settings, of_panels, tiles, times,
+                                       [] {});  // warms up
     times = {};
     int repeats = 0;
     for (; repeats == 0 || times.form + times.contract < 3 * least_; ++repeats) {
