@@ -116,7 +116,7 @@ requeue() {
 # run_ntk [VERB] JOB.toml [OPTION...]: `ntk VERB` (run, if none is named) on the job's ranks. Ends
 # this shell with its exit code; with 85 the job may come back.
 run_ntk() {
-  local verb=run job directory summary before earlier limit code=0 settings=() ask own=() last=()
+  local verb=run job directory summary before earlier own_code limit code=0 settings=() ask own=() last=()
   local word option='' share=''
   case ${1:-} in
     run | kernel | spectrum | theory | merge)
@@ -172,7 +172,8 @@ run_ntk() {
   # When one rank ends by itself (a failure, a stop by force), srun kills the others and gives that as
   # the code. The program's is in its summary, if this start has written one.
   if [[ $code -gt 128 && $(value "$summary" ended) != "$earlier" ]]; then
-    code=$(value "$summary" exit_code)
+    own_code=$(value "$summary" exit_code)
+    code=${own_code:-$code}
   fi
   [[ $code -ne 85 ]] || requeue "$summary" "${before:-0}"
   exit "$code"

@@ -49,9 +49,6 @@ struct OperandPanels {
   device::Array<char, Real> memory;
 };
 
-// As many operations are done between two looks at the wish to stop: seconds on one slow thread.
-constexpr double operations_a_pause = 1e11;
-
 // tile += J_p J_q^T for every tile.
 template <class Real>
 void contract_columns(device::Backend<Real>& backend, const Settings& s,
@@ -68,7 +65,7 @@ void contract_columns(device::Backend<Real>& backend, const Settings& s,
                           s.tile_rows(sq), tile.data, s.tile_rows(sq), tile.symmetric});
       operations += 2.0 * static_cast<double>(s.tile_rows(sp) * s.tile_rows(sq)) *
                     static_cast<double>(panels.operands.columns);
-      if (operations > operations_a_pause) {
+      if (operations > s.pause_operations) {
         backend.contract(panels.operands, products);
         pause();
         products.clear();

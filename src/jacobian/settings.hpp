@@ -19,6 +19,7 @@ struct Settings {
   std::int64_t structured_rows = 512;  // token rows of a structured block
   std::int64_t usual_slice = 24576;    // columns of a slice, and the least
   std::int64_t least_outputs = 64;     // outputs of one, where the job leaves it open
+  double pause_operations = 1e11;      // done between two looks at the wish to stop: seconds
   CostTable costs = cost_table(device::Kind::cpu, device::Precision::fp32);
   // By parameter. Empty: chosen for each pair of panels by the cost table.
   std::vector<Method> methods;
@@ -47,6 +48,7 @@ struct Settings {
     structured_rows = gpu ? 4096 : usual.structured_rows;
     usual_slice = gpu ? 49152 : usual.usual_slice;
     least_outputs = gpu ? 8 : usual.least_outputs;
+    pause_operations = gpu ? 5e12 : usual.pause_operations;
     costs = cost_table(kind, precision);
   }
 };

@@ -164,9 +164,8 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   const auto check = [&](FileState found) {
     if (request.merge) {  // it computes no tile, but checks some entries
       return parallel::on_first(comm, [&] {
-        if (found == FileState::complete) return;
-        static_cast<void>(check_panel_samples(
-            *settled.inputs, check_samples(*settled.inputs, job.run.seed), settled.device.host));
+        if (found != FileState::complete)
+          check_memory_of_check(settled.job, settled.device, *settled.inputs);
       });
     }
     if (found != FileState::complete) settle_on_device(comm, settled, resources, origin);

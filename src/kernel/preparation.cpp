@@ -22,13 +22,17 @@ void check_weights(const KernelInputs& inputs) {
 
 }  // namespace
 
+void check_memory_of_check(const Job& job, const ComputeDevice& device,
+                           const KernelInputs& inputs) {
+  static_cast<void>(check_panel_samples(inputs, check_samples(inputs, job.run.seed), device.host));
+}
+
 void check_memory(const Job& job, const ComputeDevice& device, const KernelInputs& inputs,
                   int rank) {
   const Operations operations(inputs.model.architecture, inputs.model.config, inputs.settings,
                               inputs.panels);
   static_cast<void>(MemoryPlan(job, inputs, operations, device));
-  if (rank != 0) return;
-  static_cast<void>(check_panel_samples(inputs, check_samples(inputs, job.run.seed), device.host));
+  if (rank == 0) check_memory_of_check(job, device, inputs);
 }
 
 void check_first(const Job& job, const ComputeDevice& device, const KernelInputs& inputs, int rank,

@@ -19,6 +19,8 @@ namespace ntk::kernel {
 // very end included.
 void check_memory(const Job& job, const ComputeDevice& device, const KernelInputs& inputs,
                   int rank);
+// Of the self-check alone.
+void check_memory_of_check(const Job& job, const ComputeDevice& device, const KernelInputs& inputs);
 
 // Finds what would end the work, before any is done and before a file is laid out: that of a
 // refused job would stand in the way of the corrected one, which has another identity. Memory is

@@ -55,13 +55,14 @@ for target in "${targets[@]}"; do
     { tail -n 40 "$log" >&2 && echo "$target: its seeds are a finding" && exit 1; }
   "$program" "${limits[@]}" "${mode[@]}" -max_total_time="$seconds" -max_len=65536 \
     -dict="$dictionary" -close_fd_mask=1 -artifact_prefix="$findings/" "$corpus" "$seeds" \
-    >"$scratch/log" 2>&1 || true
+    >"$scratch/log" 2>&1 && code=0 || code=$?
   cat "$scratch/log" >>"$log"
 
   declare -A library=()
-  ours=0 alone=0
+  found=0 ours=0 alone=0
   for input in "$findings"/{crash,timeout,oom}-*; do
     [[ -e $input ]] || continue
+    found=$((found + 1))
     if ! timeout 60 "$program" "${limits[@]}" "$input" >"$scratch/report" 2>&1; then
       culprit=$(python3 tests/fuzz/culprit.py <"$scratch/report")
     elif [[ ${#mode[@]} -gt 0 ]]; then
@@ -79,11 +80,11 @@ for target in "${targets[@]}"; do
       rm "$input"
     fi
   done
-  reached=$(grep -aE '^#[0-9]+.* cov: ' "$scratch/log" | tail -n 1 |
-    sed -E 's/^#([0-9]+).* cov: ([0-9]+) ft: ([0-9]+).*/\1 inputs, \2 edges, \3 features/') || true
-  if [[ -z $reached ]]; then
+  reached=$(LC_ALL=C sed -nE 's/^#([0-9]+).* cov: ([0-9]+) ft: ([0-9]+).*/\1 inputs, \2 edges, \3 features/p' \
+    "$scratch/log" | tail -n 1)
+  if [[ -z $reached || ($code -ne 0 && $found -eq 0) ]]; then
     tail -n 40 "$log" >&2
-    reached="has not run"
+    reached="${reached:-has not run}, exit code $code"
     failed=$((failed + 1))
   fi
   printf '%-12s %s, %s findings' "$target" "$reached" "$ours"

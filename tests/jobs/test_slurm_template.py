@@ -220,9 +220,10 @@ class Again(Template):
 
     def test_launcher_that_was_told_of_a_kill(self):
         self.assertTrue(self.stopped(launcher=137))
-        # The summary of an earlier start says nothing.
-        self.ends(self.start(self.job, LAUNCHED="exit 137"), code=137)
-        self.assertEqual(self.said("scontrol"), [])
+        # The summary of an earlier start says nothing, and one that is gone neither.
+        for launched in ("exit 137", f"rm {self.summary}; exit 137"):
+            self.ends(self.start(self.job, LAUNCHED=launched), code=137)
+            self.assertEqual(self.said("scontrol"), [])
 
     def test_85_without_a_summary(self):
         text = self.ends(self.start(self.job, LAUNCHED="exit 85"), code=85)
