@@ -155,11 +155,11 @@ class Killed(BitsCase):
         return done
 
     def test_restart_on_other_ranks(self):
-        train = support.write_classes(self.home / "train.h5", self.generator, 160)
+        train = support.write_classes(self.home / "train.h5", self.generator, 96)
         evaluate = self.evaluation_sets(support.write_classes, (20,))
         tables = {"data": {"evaluate": evaluate},
                   "kernel": {"tile_samples": 4, "groups": "split", "ranges": 3}}
-        total = 3 * (40 * 41 // 2 + 5 * 40)
+        total = 3 * (24 * 25 // 2 + 5 * 24)
         self.run_well("kernel", self.job(train, "whole", **tables), ranks=2)
         expected = support.contents(self.home / "whole" / "kernel.h5")
         for first, second in ((4, 1), (1, 6), (2, 4)):

@@ -13,6 +13,8 @@ import tempfile
 import time
 
 CPUS, GPUS = 8, 2  # what Slurm believes
+# What tests ask of Open MPI, and jobs under Slurm find out for themselves.
+NETWORK = ("OMPI_MCA_pml", "OMPI_MCA_btl", "OMPI_MCA_mtl")
 
 CONFIGURATION = """
 ClusterName=ntktest
@@ -79,7 +81,9 @@ class Cluster:
                 raise NoSlurm(f"{program} is not installed")
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="ntk-slurm-"))
         self.daemons = []
-        self.environment = {**{k: v for k, v in os.environ.items() if not k.startswith("SLURM")},
+        own = {name: value for name, value in os.environ.items()
+               if not name.startswith("SLURM") and name not in NETWORK}
+        self.environment = {**own,
                             "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin",
                             "SLURM_CONF": str(self.home / "slurm.conf")}
         try:

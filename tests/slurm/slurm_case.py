@@ -133,8 +133,8 @@ class SlurmCase(support.Case):
         every sync to disk then takes `wait` seconds longer, the kernel many more."""
         if slow:
             variables.update(support.slow(self.home / slow, wait))
-        environment = {**support.environment(**variables), **self.cluster.environment,
-                       "NTK_PROGRAM": support.PROGRAM, **variables}
+        environment = {**support.environment(**dict.fromkeys(cluster.NETWORK)),
+                       **self.cluster.environment, "NTK_PROGRAM": support.PROGRAM, **variables}
         size = [f"--ntasks-per-node={self.RANKS}", "--cpus-per-task=1", "--mem-per-cpu=2G"]
         said = support.subprocess.run(
             ["sbatch", "--parsable", *size, *options, f"slurm/{template}.sbatch",
