@@ -22,7 +22,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double gib = 1024.0 * 1024.0 * 1024.0;
 constexpr int most_ranks = 4096;  // of a sweep
 
 void check_request(const PlanRequest& r) {

@@ -20,8 +20,6 @@ namespace {
 using nlohmann::json;
 using store::FileState;
 
-constexpr double gib = 1024.0 * 1024.0 * 1024.0;
-
 // Phases that read or write much without a sign of life in between.
 constexpr double quiet_seconds = 1800;
 

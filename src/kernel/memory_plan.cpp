@@ -4,12 +4,12 @@
 #include <limits>
 
 #include "base/error.hpp"
+#include "base/memory.hpp"
 #include "device/cuda.hpp"
 
 namespace ntk::kernel {
 
 namespace {
-constexpr double gib = 1 << 30;
 constexpr int most_panels = 1 << 12;
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/log.hpp"
+#include "base/memory.hpp"
 #include "store/disk.hpp"
 #include "store/kernel_layout.hpp"
 #include "store/tile_file.hpp"
@@ -14,7 +15,6 @@ namespace ntk::store {
 
 namespace {
 
-constexpr double gib = 1024.0 * 1024.0 * 1024.0;
 // A file with holes is stored in blocks: of a share each row of a tile begins one more.
 constexpr std::int64_t block_bytes = 4096;
 

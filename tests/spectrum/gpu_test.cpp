@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <numbers>
 
+#include "base/memory.hpp"
 #include "device/cuda.hpp"
 #include "example.hpp"
 #include "matrices.hpp"
@@ -23,8 +24,6 @@ using namespace ntk;
 using namespace ntk::spectrum;
 using namespace ntk::spectrum::testing;
 using ::testing::HasSubstr;
-
-constexpr double gib = 1 << 30;
 
 GpuOffer offer(double needed, double free) {
   return {"", 2, "a GPU", needed, free, 5};

@@ -37,8 +37,8 @@ TEST(KernelSum, RefusesEverythingElseAndNamesTheGroups) {
       ADD_FAILURE() << "accepted \"" << text << "\"";
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ExitCode::usage) << text;
-      EXPECT_THAT(error.what(), testing::HasSubstr("head, body, layer.3.attention")) << text;
-      EXPECT_THAT(error.what(), testing::HasSubstr("spectrum.kernels k")) << text;
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("head, body, layer.3.attention")) << text;
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("spectrum.kernels k")) << text;
     }
   }
   EXPECT_THROW(parse_sum("k", "head", {}), Error);

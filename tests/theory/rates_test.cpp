@@ -9,7 +9,7 @@
 namespace ntk::theory {
 namespace {
 
-constexpr double pi = std::numbers::pi;
+using std::numbers::pi;
 
 double ridge_oracle(const std::vector<double>& l, const std::vector<double>& g,
                     const std::vector<double>& noise) {

@@ -8,7 +8,7 @@
 namespace ntk::theory {
 namespace {
 
-constexpr double pi = std::numbers::pi;
+using std::numbers::pi;
 constexpr double e2 = std::numbers::e * std::numbers::e;
 
 // Closed forms of eta_T: for l_k = A k^-alpha with alpha > 1, for rank m once 1/eta < l_m, for l_k

@@ -69,16 +69,13 @@ void set_batch(cublasLtMatrixLayout_t layout, std::int32_t count, std::int64_t s
 
 }  // namespace
 
-namespace {
-struct Batch {
-  std::int32_t count = 0;
-  std::int64_t stride_b = 0, stride_c = 0;
-  bool operator==(const Batch&) const = default;
-};
-}  // namespace
-
 // cuBLAS is column-major: what is row-major here is its transpose there, C' = B A'.
 struct Products::Plan {
+  struct Batch {
+    std::int32_t count = 0;
+    std::int64_t stride_b = 0, stride_c = 0;
+    bool operator==(const Batch&) const = default;
+  };
   Descriptor operation;
   Layout a, b, c;
   cublasLtMatmulAlgo_t algorithm{};
@@ -183,7 +180,8 @@ void Products::batched(cudaStream_t stream, void* workspace, const ProductShape&
   ProductShape shape = unaligned;
   shape.alignment = common_alignment(a, b);
   Plan& p = plan(shape);
-  if (std::exchange(p.set, Batch{batch, stride_b, stride_c}) != Batch{batch, stride_b, stride_c}) {
+  if (std::exchange(p.set, Plan::Batch{batch, stride_b, stride_c}) !=
+      Plan::Batch{batch, stride_b, stride_c}) {
     set_batch(p.a, batch, 0);
     set_batch(p.b, batch, stride_b);
     set_batch(p.c, batch, stride_c);
