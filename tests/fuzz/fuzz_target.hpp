@@ -5,57 +5,21 @@
 // a message with control characters (which would reach a terminal) is a finding.
 #pragma once
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "base/error.hpp"
+#include "support/files.hpp"
 
 namespace ntk::fuzz {
 
-// A folder in memory where there is one (tests/fuzz/run.sh sets TMPDIR), removed at the end.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "ntk_fuzz_XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  std::string path() const { return path_.string(); }
-  void clear() const {
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-      std::filesystem::remove_all(entry);
-    }
-  }
-  // Writes `content` as file `name` and gives back its path.
-  std::string write(const std::string& name, std::string_view content) const {
-    const std::string path = (path_ / name).string();
-    std::ofstream(path, std::ios::binary)
-        .write(content.data(), static_cast<std::streamsize>(content.size()));
-    return path;
-  }
-
- private:
-  std::filesystem::path path_;
-};
-
-inline const Folder& folder() {
-  static const Folder made;
+// Where inputs lie: in memory where that is possible (tests/fuzz/run.sh sets TMPDIR).
+inline const test::TemporaryFolder& folder() {
+  static const test::TemporaryFolder made;
   return made;
 }
 

@@ -70,7 +70,7 @@ void spectrum_seed(const std::string& folder) {
 // Of the smaller kernel and of the grown one: unfinished. Of the grown one: complete.
 void kernel_seeds(const std::string& seeds) {
   for (const bool grown : {false, true}) {
-    const fuzz::Folder scratch;
+    const test::TemporaryFolder scratch;
     const store::KernelSpec spec = fuzz::kernel_spec(grown);
     const auto go_on = [&](bool all) {
       store::KernelWriter writer(MPI_COMM_SELF, scratch.path(), spec);

@@ -1,13 +1,14 @@
-// Files for tests: a folder that goes with the test, and errors as text.
+// Files for tests and fuzz targets: a folder that goes with the test, and errors as text.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "base/error.hpp"
 
@@ -34,9 +35,14 @@ class TemporaryFolder {
   }
 
   // Writes `content` as file `name` and gives back its path.
-  std::string write(const std::string& name, const std::string& content) const {
+  std::string write(const std::string& name, std::string_view content) const {
     std::ofstream(path(name), std::ios::binary) << content;
     return path(name);
+  }
+  void clear() const {
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      std::filesystem::remove_all(entry);
+    }
   }
 
  private:
