@@ -33,6 +33,9 @@ export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_btl=self  # no shared memory, which a killed process would leave behind
 
+# rerun REPORT PROGRAM INPUT OPTION...: once more, by itself.
+rerun() { timeout 60 "$2" "${@:4}" "$3" >"$1" 2>&1; }
+
 # fuzz TARGET: says how it went, fails with a finding.
 fuzz() {
   local target=$1 code=0 found=0 ours=0 alone=0 bad=0 input culprit reached name
@@ -63,7 +66,9 @@ fuzz() {
   for input in "$findings"/{crash,timeout,oom}-*; do
     [[ -e $input ]] || continue
     found=$((found + 1))
-    if ! timeout 60 "$program" "${limits[@]}" "$input" >"$report" 2>&1; then
+    # A large allocation shows its stack only where the limit on the sum does not come first.
+    if ! rerun "$report" "$program" "$input" "${limits[@]}" -rss_limit_mb=0 ||
+      ! rerun "$report" "$program" "$input" "${limits[@]}"; then
       culprit=$(python3 tests/fuzz/culprit.py <"$report")
     elif [[ ${#mode[@]} -gt 0 ]]; then
       alone=$((alone + 1))  # HDF5 had damaged memory with an earlier input of its process

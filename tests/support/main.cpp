@@ -7,6 +7,8 @@
 #include <iostream>
 #include <string>
 
+#include "device/cpu/blas_core.hpp"
+
 namespace {
 
 // Passes on failures only. (Asking UnitTest for the current test inside OnTestPartResult would
@@ -33,6 +35,7 @@ class QuietPrinter : public testing::EmptyTestEventListener {
 }  // namespace
 
 int main(int argc, char** argv) {
+  ntk::device::cpu::cure_slow_blas(argv);  // as ntk does: its BLAS kernels are what is to be tested
   testing::InitGoogleTest(&argc, argv);
   int level = 0;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &level);
