@@ -66,8 +66,9 @@ fuzz() {
   for input in "$findings"/{crash,timeout,oom}-*; do
     [[ -e $input ]] || continue
     found=$((found + 1))
-    # A large allocation shows its stack only where the limit on the sum does not come first.
-    if ! rerun "$report" "$program" "$input" "${limits[@]}" -rss_limit_mb=0 ||
+    # A large allocation shows its stack only where no other limit comes first.
+    if [[ $input == */oom-* ]] &&
+      ! rerun "$report" "$program" "$input" "${limits[@]}" -rss_limit_mb=0 -timeout=0 ||
       ! rerun "$report" "$program" "$input" "${limits[@]}"; then
       culprit=$(python3 tests/fuzz/culprit.py <"$report")
     elif [[ ${#mode[@]} -gt 0 ]]; then
