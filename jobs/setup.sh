@@ -32,7 +32,7 @@ install_packages() {
     build-essential cmake pkg-config libopenmpi-dev openmpi-bin libopenblas-dev
     libscalapack-openmpi-dev libslepc-real-dev libpetsc-real-dev libhdf5-openmpi-dev libgtest-dev
     libgmock-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
-    libssl-dev libxxhash-dev python3-venv)
+    libssl-dev libxxhash-dev libeigen3-dev python3-venv)
   local extra=() needed=() package as_root=()
   if ! command -v dpkg-query >/dev/null; then
     echo "Not a Debian system: taking for granted what these packages hold: ${wanted[*]}"

@@ -15,7 +15,10 @@ extern "C" void dsyevd_(const char* job, const char* triangle, const int* n, dou
 
 namespace ntk::theory {
 
-SymmetricEigen eigen_symmetric(std::vector<double> matrix, std::size_t n) {
+namespace {
+
+// Ascending; the vectors, where asked for, replace the matrix.
+std::vector<double> solve_symmetric(const char* job, std::vector<double>& matrix, std::size_t n) {
   ensure(matrix.size() == n * n, "a matrix of {} entries is not {} x {}", matrix.size(), n, n);
   require(
       n <= 30000, ExitCode::resources,
@@ -24,22 +27,30 @@ SymmetricEigen eigen_symmetric(std::vector<double> matrix, std::size_t n) {
   require(std::all_of(matrix.begin(), matrix.end(), [](double v) { return std::isfinite(v); }),
           ExitCode::numerical,
           "the kernel holds a value that is not finite (its file may be damaged) make it again");
-  SymmetricEigen result{n, std::vector<double>(n), std::move(matrix)};
-  if (n == 0) return result;
+  std::vector<double> values(n);
+  if (n == 0) return values;
   const int order = static_cast<int>(n);
   int info = 0, query = -1, integers = 0;
   double doubles = 0;
-  dsyevd_("V", "L", &order, result.vectors.data(), &order, result.values.data(), &doubles, &query,
-          &integers, &query, &info);
+  dsyevd_(job, "L", &order, matrix.data(), &order, values.data(), &doubles, &query, &integers,
+          &query, &info);
   std::vector<double> work(static_cast<std::size_t>(doubles));
   std::vector<int> iwork(static_cast<std::size_t>(integers));
   const int lwork = static_cast<int>(work.size()), liwork = static_cast<int>(iwork.size());
-  dsyevd_("V", "L", &order, result.vectors.data(), &order, result.values.data(), work.data(),
-          &lwork, iwork.data(), &liwork, &info);
+  dsyevd_(job, "L", &order, matrix.data(), &order, values.data(), work.data(), &lwork, iwork.data(),
+          &liwork, &info);
   require(info == 0, ExitCode::numerical,
           "the eigenvalues of a sub-matrix of {} rows did not converge (LAPACK dsyevd returned {}) "
           "check the kernel with `ntk inspect`",
           n, info);
+  return values;
+}
+
+}  // namespace
+
+SymmetricEigen eigen_symmetric(std::vector<double> matrix, std::size_t n) {
+  SymmetricEigen result{n, solve_symmetric("V", matrix, n), {}};
+  result.vectors = std::move(matrix);
   // LAPACK's order is ascending, one vector a column, i.e. a row of our row-major buffer.
   std::reverse(result.values.begin(), result.values.end());
   for (std::size_t k = 0; k < n / 2; ++k) {
@@ -48,6 +59,12 @@ SymmetricEigen eigen_symmetric(std::vector<double> matrix, std::size_t n) {
                      result.vectors.begin() + static_cast<std::ptrdiff_t>((n - 1 - k) * n));
   }
   return result;
+}
+
+std::vector<double> eigenvalues_symmetric(std::vector<double> matrix, std::size_t n) {
+  auto values = solve_symmetric("N", matrix, n);
+  std::reverse(values.begin(), values.end());
+  return values;
 }
 
 std::vector<double> project(const SymmetricEigen& eigen, std::span<const double> y) {
