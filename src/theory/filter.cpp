@@ -32,6 +32,21 @@ double residual_freedom(std::span<const double> residual, const LabelModes& labe
   return sum(residual) + labels.n - labels.null_modes - static_cast<double>(residual.size());
 }
 
+// The first eta where the falling `error` reaches `level`: 0 when it is there at the start,
+// never_stop when it never is.
+template <class Error>
+double crossing(std::span<const double> eigenvalues, double level, Error error) {
+  if (error(0.0) <= level) return 0;
+  const auto ends = eta_grid(eigenvalues, 2);
+  double low = std::log(ends[0]) - 20, high = std::log(ends[1]);
+  if (error(std::exp(high)) > level) return never_stop;
+  for (int i = 0; i < 80; ++i) {
+    const double middle = 0.5 * (low + high);
+    (error(std::exp(middle)) > level ? low : high) = middle;
+  }
+  return std::exp(high);
+}
+
 }  // namespace
 
 double LabelModes::total_power() const {
@@ -166,18 +181,27 @@ double sure_stop(std::span<const double> eigenvalues, const LabelModes& labels,
 
 double discrepancy_stop(std::span<const double> eigenvalues, const LabelModes& labels,
                         double noise_variance) {
-  const auto error = [&](double eta) {
+  return crossing(eigenvalues, noise_variance, [&](double eta) {
     return training_error(flow_residual(eigenvalues, eta), labels);
-  };
-  if (error(0) <= noise_variance) return 0;
-  const auto ends = eta_grid(eigenvalues, 2);
-  double low = std::log(ends[0]) - 20, high = std::log(ends[1]);
-  if (error(std::exp(high)) > noise_variance) return never_stop;
-  for (int i = 0; i < 80; ++i) {
-    const double middle = 0.5 * (low + high);
-    (error(std::exp(middle)) > noise_variance ? low : high) = middle;
+  });
+}
+
+double smoothed_discrepancy_stop(std::span<const double> eigenvalues, const LabelModes& labels,
+                                 double alpha) {
+  std::vector<double> weights;
+  double noise = 0;
+  for (std::size_t i = 0; i < eigenvalues.size(); ++i) {
+    weights.push_back(std::pow(eigenvalues[i] / eigenvalues[0], 1 / (alpha + 1)));
+    noise += weights[i] * labels.noise[i];
   }
-  return std::exp(high);
+  return crossing(eigenvalues, noise, [&](double eta) {
+    const auto residual = flow_residual(eigenvalues, eta);
+    double error = 0;
+    for (std::size_t i = 0; i < residual.size(); ++i) {
+      error += weights[i] * residual[i] * residual[i] * labels.power[i];
+    }
+    return error;
+  });
 }
 
 double effective_noise(std::span<const double> eigenvalues, const LabelModes& labels, double eta) {

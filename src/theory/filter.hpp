@@ -78,6 +78,11 @@ double sure_stop(std::span<const double> eigenvalues, const LabelModes& labels,
 // never_stop when it never does.
 double discrepancy_stop(std::span<const double> eigenvalues, const LabelModes& labels,
                         double noise_variance);
+// The same with modes weighted by l^(1/(alpha + 1)): sum l^a S^2 (u_i y)^2/n <= sum l^a nz_i. For
+// eigenvalues k^-alpha it is rate-optimal where the plain principle, whose noise level is that of
+// all modes, is not (Averyanov and Celisse, arXiv 2007.06827).
+double smoothed_discrepancy_stop(std::span<const double> eigenvalues, const LabelModes& labels,
+                                 double alpha);
 // RSS/(n - df) at `eta`. Equals the noise variance only when the target lies in the kernel's
 // space: unresolved signal counts as noise.
 double effective_noise(std::span<const double> eigenvalues, const LabelModes& labels, double eta);
