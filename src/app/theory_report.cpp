@@ -56,25 +56,31 @@ std::string stop_text(const std::string& name, const json& stop) {
                      number(stop.at("df")));
 }
 
+// "1.137 ± 0.004"; the deviation is not always known.
+std::string exponent(const json& fit) {
+  if (!fit.contains("sd") || fit.at("sd").is_null()) return number(fit, 4);
+  return fmt::format("{} ± {}", number(fit, 4), number(fit.at("sd"), 1));
+}
+
 void decay_rows(Table& table, const json& decay) {
   const auto& alpha = decay.at("alpha");
   std::string text = "no exponent";
   if (!alpha.is_null()) {
-    text = fmt::format("alpha = {}", number(alpha, 4));
+    text = "alpha = " + exponent(alpha);
     for (const char* part : {"alpha_low", "alpha_high"}) {
       if (decay.at(part).is_null()) continue;
       const auto& window = decay.at(part).at("window");
-      text += fmt::format(", {} over df {} to {}", number(decay.at(part), 4), number(window[0]),
+      text += fmt::format(", {} over df {} to {}", exponent(decay.at(part)), number(window[0]),
                           number(window[1], 4));
     }
     if (decay.contains("alpha_drift")) {
       text += fmt::format(" (drift {:+.2f})", decay.at("alpha_drift").at("value").get<double>());
     }
   }
-  const auto& verdict = decay.at("verdict");
-  text += "; " + verdict.at("kind").get<std::string>();
-  if (verdict.contains("rank")) text += fmt::format(" {}", verdict.at("rank").get<std::int64_t>());
   table.row("decay", text);
+  const auto& verdict = decay.at("verdict");
+  table.row("", decay.contains("plateau") ? decay.at("plateau").at("text").get<std::string>()
+                                          : verdict.at("kind").get<std::string>());
 }
 
 void label_rows(Table& table, const json& set, const json& decay) {
@@ -116,29 +122,60 @@ void label_rows(Table& table, const json& set, const json& decay) {
   }
 }
 
-void held_out_rows(Table& table, const json& held) {
-  const auto& largest = held.at("sizes").back();
+// "2.33 (2.21 to 2.46)"
+std::string with_interval(const json& value, const json& low, const json& high) {
+  if (!value.is_number()) return "-";
+  return fmt::format("{} ({} to {})", number(value), number(low), number(high));
+}
+std::string with_interval(const json& of) {
+  return with_interval(of.at("value"), of.at("low"), of.at("high"));
+}
+
+void curve_rows(Table& table, const json& curves, const json& set) {
+  const auto& sizes = curves.at("sizes");
+  const auto& rules = set.at("rules");
+  if (rules.empty()) return;
+  const auto& oracle = rules[0];
+  const std::size_t last = sizes.size() - 1;
   std::string text;
-  for (const auto& size : held.at("sizes")) {
-    const auto& best = size.at("rules")[0];
-    text += fmt::format("{}n = {}: {} (plug-in {})", text.empty() ? "" : ", ",
-                        size.at("n").get<std::int64_t>(),
-                        with_error(best.at("risk"), best.at("sd_over_splits")),
-                        with_error(size.at("plug_in"), size.at("plug_in_standard_error")));
+  for (std::size_t s = 0; s < sizes.size(); ++s) {
+    text += fmt::format("{}n = {}: {}", s == 0 ? "" : ", ", sizes[s].get<std::int64_t>(),
+                        with_interval(oracle["risk"][s], oracle["low"][s], oracle["high"][s]));
   }
-  table.row("measured", "best held-out risk at " + text);
-  table.row("",
-            fmt::format("(mean and sd over {} splits, {} test rows; plug-in from the training "
-                        "rows of each split alone)",
-                        held.at("splits").get<int>(), held.at("test_rows").get<std::int64_t>()));
-  table.row("", fmt::format("{:<12} {:>9} {:>10} {:>9} {:>9}   (n = {})", "rule", "risk", "eta",
-                            "/oracle", "/never", largest.at("n").get<std::int64_t>()));
-  for (const auto& rule : largest.at("rules")) {
-    const std::string eta = rule.at("never").get<bool>() ? "inf" : number(rule.at("eta_median"), 3);
-    table.row(
-        "", fmt::format("{:<12} {:>9} {:>10} {:>9.3f} {:>9.3f}", rule.at("rule").get<std::string>(),
-                        number(rule.at("risk"), 4), eta, rule.at("to_oracle").get<double>(),
-                        rule.at("to_never_stop").get<double>()));
+  table.row("measured",
+            fmt::format("{}: {} of the best stop at {}", set.at("name").get<std::string>(),
+                        set.at("excess").get<bool>() ? "risk" : "error with its noise", text));
+  table.row("", fmt::format("slope {}; {} training sets a size, {} test rows",
+                            with_interval(oracle.at("slope")), curves.at("seeds").get<int>(),
+                            curves.at("test_rows").get<std::int64_t>()));
+  if (const auto& plug_in = set.at("plug_in"); !plug_in.is_null()) {
+    table.row("",
+              fmt::format(
+                  "plug-in from {} rows: {} at n = {}, slope {}", sizes[last].get<std::int64_t>(),
+                  with_interval(plug_in["risk"][last], plug_in["low"][last], plug_in["high"][last]),
+                  sizes[last].get<std::int64_t>(), with_interval(plug_in.at("slope"))));
+  }
+  if (const auto& c = set.at("corrected"); !c.is_null()) {
+    table.row("",
+              fmt::format("corrected by their own parts: {} at n = {}, measured {} ({:+.1f} %; "
+                          "intervals of {:.0f} % of the draws hold it)",
+                          with_interval(c.at("risk"), c.at("low"), c.at("high")),
+                          c.at("n").get<std::int64_t>(), number(c.at("measured")),
+                          100 * c.at("error").get<double>(), 100 * c.at("covered").get<double>()));
+  }
+  table.row("", fmt::format("{:<17} {:>9} {:>9} {:>9} {:>10}   (n = {})", "rule", "risk",
+                            "in sample", "/oracle", "eta", sizes[last].get<std::int64_t>()));
+  for (const auto& rule : rules) {
+    const auto& eta = rule.at("eta_median")[last];
+    table.row("", fmt::format(
+                      "{:<17} {:>9} {:>9} {:>9} {:>10}", rule.at("rule").get<std::string>(),
+                      number(rule.at("risk")[last], 4), number(rule.at("in_sample")[last], 4),
+                      number(rule.at("to_oracle")[last], 4), eta.is_null() ? "inf" : number(eta)));
+  }
+  for (const auto& rule : rules) {
+    if (rule.at("rule") != "never" || !rule.at("to_oracle")[last].is_number()) continue;
+    table.row("", fmt::format("never stopping costs {:.0f} % of the best stop's risk",
+                              100 * (rule.at("to_oracle")[last].get<double>() - 1)));
   }
 }
 
@@ -169,8 +206,9 @@ void kernel_rows(Table& table, const std::string& name, const json& report) {
                                    means.at("label_sets").get<std::int64_t>(),
                                    curve_text(means.at("plug_in"))));
   }
-  if (report.contains("held_out") && !report.at("held_out").is_null()) {
-    held_out_rows(table, report.at("held_out"));
+  if (const auto curves = report.find("learning_curves");
+      curves != report.end() && !curves->is_null()) {
+    curve_rows(table, *curves, curves->at("labels")[0]);
   }
   for (const auto& line : report.at("limits")) table.row("limit", line.get<std::string>());
   for (const auto& line : report.at("caveats")) table.row("caveat", line.get<std::string>());

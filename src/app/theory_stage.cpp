@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <optional>
 
+#include "app/learning_curves.hpp"
 #include "app/theory_report.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/sha256.hpp"
+#include "parallel/collectives.hpp"
 #include "spectrum/kernel_sum.hpp"
 #include "spectrum/projections.hpp"
 #include "store/disk.hpp"
@@ -128,6 +132,14 @@ std::vector<theory::LabelSet> label_sets(const Job& job, const store::SampleTabl
   return sets;
 }
 
+// theory.json as it lies there, null when it is not of this mark.
+json stored_theory(const std::string& path, const std::string& mark) {
+  std::ifstream file(path);
+  if (!file) return nullptr;
+  json stored = json::parse(file, nullptr, false);
+  return stored.is_object() && stored.value("fingerprint", "") == mark ? stored : json(nullptr);
+}
+
 }  // namespace
 
 theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
@@ -142,6 +154,7 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   inputs.rows_per_sample = kernel.rows_per_sample();
   inputs.samples = kernel.order() / std::max<std::int64_t>(1, inputs.rows_per_sample);
   inputs.seed = static_cast<std::uint64_t>(job.run.seed);
+  inputs.law_draws = static_cast<std::size_t>(job.theory.law_draws);
   inputs.f0_kept = job.theory.f0 == "keep";
   inputs.eigenvalues = h5::read<double>(spectrum, place + "/eigenvalues");
   if (const std::string raw = "/" + name + "/raw/eigenvalues"; h5::exists(spectrum, raw)) {
@@ -191,42 +204,64 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   return inputs;
 }
 
-json run_theory(const Job& job) {
+json run_theory(MPI_Comm comm, const Job& job) {
   const std::string directory = job.run.directory, path = directory + "/theory.json";
-  const std::string spectrum_path = directory + "/spectrum.h5";
-  require(store::file_exists(spectrum_path), ExitCode::usage,
-          "{} is missing (theory reads the spectrum) run `ntk spectrum` first", spectrum_path);
-  const store::KernelReader kernel(directory + "/kernel.h5");
-  const h5::Handle spectrum = h5::open_file(spectrum_path);
+  const std::string spectrum_path = directory + "/spectrum.h5",
+                    folder = directory + "/theory.points";
   const json settings{{"f0", job.theory.f0},
                       {"noise_variance", job.theory.noise_variance},
+                      {"law_draws", job.theory.law_draws},
+                      {"sizes", job.theory.sizes},
+                      {"seeds", job.theory.seeds},
+                      {"test_samples", job.theory.test_samples},
                       {"seed", job.run.seed},
                       {"kernels", job.spectrum.kernels}};
-  const json inputs{{"spectrum", h5::read_attribute(spectrum, "fingerprint")},
-                    {"settings", settings},
-                    {"version", theory_format_version}};
-  const std::string mark = sha256_text(inputs.dump());
-  if (store::file_exists(path)) {
-    std::ifstream file(path);
-    json stored = json::parse(file, nullptr, false);
-    if (stored.is_object() && stored.value("fingerprint", "") == mark) {
-      log::info("{} is complete and up to date", path);
-      for (const auto& line : theory_table(stored)) log::write_plain(line);
-      stored["reused"] = true;
-      return stored;
-    }
+  std::optional<store::KernelReader> kernel;
+  std::optional<h5::Handle> spectrum;
+  std::string mark;
+  json theory;
+  parallel::collectively(comm, [&] {
+    require(store::file_exists(spectrum_path), ExitCode::usage,
+            "{} is missing (theory reads the spectrum) run `ntk spectrum` first", spectrum_path);
+    kernel.emplace(directory + "/kernel.h5");
+    spectrum.emplace(h5::open_file(spectrum_path));
+    const json inputs{{"spectrum", h5::read_attribute(*spectrum, "fingerprint")},
+                      {"settings", settings},
+                      {"version", theory_format_version}};
+    mark = sha256_text(inputs.dump());
+    theory = stored_theory(path, mark);
+  });
+  if (parallel::all_min(comm, theory.is_null() ? 0 : 1) == 1) {
+    log::info("{} is complete and up to date", path);
+    for (const auto& line : theory_table(theory)) log::write_plain(line);
+    theory["reused"] = true;
+    return theory;
   }
-  json theory{{"format", theory_format},
-              {"format_version", theory_format_version},
-              {"fingerprint", mark},
-              {"settings", settings},
-              {"kernels", json::object()}};
+  theory = {{"format", theory_format},
+            {"format_version", theory_format_version},
+            {"fingerprint", mark},
+            {"settings", settings},
+            {"kernels", json::object()}};
   for (const auto& [name, sum] : job.spectrum.kernels) {
-    theory["kernels"][name] =
-        theory::theory_summary(read_theory_inputs(job, name, kernel, spectrum));
+    std::optional<theory::TheoryInputs> inputs;
+    parallel::collectively(comm,
+                           [&] { inputs = read_theory_inputs(job, name, *kernel, *spectrum); });
+    json curves = learning_curves(comm, job, name, *inputs, {folder, mark});
+    parallel::on_first(comm, [&] {
+      json report = theory::theory_summary(*inputs);
+      if (const auto why = curves.find("limit"); why != curves.end()) {
+        report["limits"].push_back(*why);
+        curves = nullptr;
+      }
+      report["learning_curves"] = std::move(curves);
+      theory["kernels"][name] = std::move(report);
+    });
   }
-  store::replace_file(path, theory.dump(1) + "\n");
-  for (const auto& line : theory_table(theory)) log::write_plain(line);
+  parallel::on_first(comm, [&] {
+    store::replace_file(path, theory.dump(1) + "\n");
+    std::filesystem::remove_all(folder);
+    for (const auto& line : theory_table(theory)) log::write_plain(line);
+  });
   theory["reused"] = false;
   return theory;
 }

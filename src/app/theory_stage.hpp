@@ -1,6 +1,8 @@
 // The theory stage: spectrum.h5 and kernel.h5 -> theory.json and a short table.
 #pragma once
 
+#include <mpi.h>
+
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -12,10 +14,11 @@
 namespace ntk::app {
 
 inline constexpr const char* theory_format = "ntkspectra-theory";
-inline constexpr int theory_format_version = 2;
+inline constexpr int theory_format_version = 3;
 
-// Sub-matrices (norm growth, held-out risks) are taken of at most this many samples, a seeded draw.
-inline constexpr std::int64_t theory_measured_rows = 2048;
+// Sub-matrices (norm growth, learning curves) are taken of at most this many samples, a seeded
+// draw.
+inline constexpr std::int64_t theory_measured_rows = 4096;
 
 // What theory_summary needs of one kernel of the spectrum file: NAME as in [spectrum] kernels, its
 // weighted sum of groups in job.spectrum.kernels. Labels are the targets, or the classes' one-hot
@@ -25,10 +28,12 @@ inline constexpr std::int64_t theory_measured_rows = 2048;
 theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
                                         const store::KernelReader& kernel, hid_t spectrum);
 
-// Serial: call on one rank. Reads `run.directory`/{kernel.h5, spectrum.h5}, writes theory.json
-// beside them and prints its table. A theory.json made of the same spectrum with the same settings
-// is printed and returned as it is, with "reused": true.
-// Returns {format, format_version, fingerprint, settings, kernels: {NAME: theory_summary}, reused}.
-nlohmann::json run_theory(const Job& job);
+// Collective. Reads `run.directory`/{kernel.h5, spectrum.h5}, writes theory.json beside them and
+// prints its table. A theory.json made of the same spectrum with the same settings is printed and
+// returned as it is, with "reused": true. Learning curves are kept point by point in theory.points/
+// until theory.json is there.
+// Returns, on the first rank, {format, format_version, fingerprint, settings, kernels: {NAME:
+// theory_summary with "learning_curves"}, reused}; elsewhere {reused}.
+nlohmann::json run_theory(MPI_Comm comm, const Job& job);
 
 }  // namespace ntk::app

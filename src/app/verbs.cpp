@@ -80,11 +80,7 @@ class Runner {
     spectrum(true);  // reuses a spectrum that has projections
     stage(Stage::theory, "theory", [&] {
       heartbeat::expect("theory", solver_seconds);
-      json result = json::object();
-      parallel::collectively(comm_, [&] {
-        if (rank_ == 0) result = run_theory(job_);
-      });
-      return result;
+      return run_theory(comm_, job_);
     });
   }
 

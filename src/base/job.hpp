@@ -62,6 +62,10 @@ struct Job {
   struct Theory {
     std::string f0 = "subtract";          // subtract | keep
     std::string noise_variance = "data";  // data | estimate | a number
+    std::vector<std::int64_t> sizes;      // training samples of learning curves; empty = chosen
+    std::int64_t law_draws = 39;          // spectra drawn from a law of decay to judge it
+    std::int64_t seeds = 20;              // training sets a size
+    std::int64_t test_samples = 0;        // 0 = a quarter, at most 1024
   } theory;
   bool has_spectrum = false;  // the table stands in the job file: `ntk run` does that stage
   bool has_theory = false;

@@ -1,6 +1,7 @@
 #include "base/job_key.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -62,6 +63,27 @@ JobKey real_key(std::string section, std::string name, std::string comment, Fiel
     return {};
   };
   key.get = [field](Job& job) { return fmt::format("{}", field(job)); };
+  return key;
+}
+
+JobKey integers_key(std::string section, std::string name, std::string comment,
+                    Field<std::vector<std::int64_t>> field, std::int64_t low) {
+  JobKey key{std::move(section), std::move(name), std::move(comment),
+             fmt::format("a list of integers from {}", low)};
+  key.set = [field, low](Job& job, const toml::node& value) -> std::string {
+    const toml::array* array = value.as_array();
+    if (array == nullptr) return "is not a list";
+    std::vector<std::int64_t> read;
+    for (const toml::node& element : *array) {
+      const auto number = element.value_exact<std::int64_t>();
+      if (!number) return "holds something else than integers";
+      if (*number < low) return "holds a number out of range";
+      read.push_back(*number);
+    }
+    field(job) = std::move(read);
+    return {};
+  };
+  key.get = [field](Job& job) { return fmt::format("[{}]", fmt::join(field(job), ", ")); };
   return key;
 }
 

@@ -41,6 +41,10 @@ template <class T>
 JobKey integer_key(std::string section, std::string name, std::string comment, Field<T> field,
                    std::int64_t low, std::int64_t high = std::numeric_limits<std::int32_t>::max());
 
+// A list of integers from `low` on.
+JobKey integers_key(std::string section, std::string name, std::string comment,
+                    Field<std::vector<std::int64_t>> field, std::int64_t low);
+
 // A finite number, integers too; zero only when `zero`.
 JobKey real_key(std::string section, std::string name, std::string comment, Field<double> field,
                 bool zero);

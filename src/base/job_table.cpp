@@ -306,6 +306,18 @@ std::vector<JobKey> make_keys() {
       text_key("theory", "f0", "subtract: learn f - f0, labels are y | keep: labels are y - f0",
                NTK_FIELD(S, theory.f0), {"subtract", "keep"}),
       noise_key(),
+      integer_key<I>("theory", "law_draws",
+                     "spectra drawn from a law of decay to judge it; 0 = laws are not judged",
+                     NTK_FIELD(I, theory.law_draws), 0),
+      integers_key("theory", "sizes",
+                   "training samples of learning curves; [] = halves of half the rows that are not "
+                   "for testing",
+                   NTK_FIELD(std::vector<I>, theory.sizes), 20),
+      integer_key<I>("theory", "seeds", "training sets of each size", NTK_FIELD(I, theory.seeds),
+                     1),
+      integer_key<I>("theory", "test_samples",
+                     "of learning curves, the same for all sets; 0 = a quarter, at most 1024",
+                     NTK_FIELD(I, theory.test_samples), 0),
   };
 }
 

@@ -10,35 +10,8 @@
 
 #include "base/error.hpp"
 #include "theory/effective_dimension.hpp"
-#include "theory/stopping.hpp"
 
 namespace ntk::theory {
-namespace {
-
-// Coefficients (1 - S_k)/l_k u_k^T y for one eta.
-std::vector<double> coefficients(const HeldOutModes& modes, std::span<const double> projections,
-                                 double eta) {
-  std::vector<double> weights(modes.modes);
-  for (std::size_t k = 0; k < modes.modes; ++k) {
-    const double l = modes.eigen.values[k];
-    weights[k] = -std::expm1(-eta * l) / l * projections[k];
-  }
-  return weights;
-}
-
-std::vector<double> evaluate(const HeldOutModes& modes, std::span<const double> projections,
-                             double intercept, double eta) {
-  const auto weights = coefficients(modes, projections, eta);
-  std::vector<double> result(modes.test, intercept);
-  if (modes.modes > 0 && modes.test > 0) {
-    const int rows = static_cast<int>(modes.test), columns = static_cast<int>(modes.modes);
-    cblas_dgemv(CblasRowMajor, CblasNoTrans, rows, columns, 1.0, modes.factor.data(), columns,
-                weights.data(), 1, 1.0, result.data(), 1);
-  }
-  return result;
-}
-
-}  // namespace
 
 Split draw_split(std::size_t rows, std::span<const std::int64_t> group, std::size_t train_rows,
                  std::size_t test_rows, std::uint64_t seed) {
@@ -108,10 +81,6 @@ HeldOutModes held_out_modes(std::vector<double> train_kernel, std::vector<double
   return modes;
 }
 
-std::vector<double> predict(const HeldOutModes& modes, std::span<const double> labels, double eta) {
-  return evaluate(modes, project(modes.eigen, centred(labels)), mean(labels), eta);
-}
-
 double measured_risk(std::span<const double> predictions, std::span<const double> reference,
                      std::span<const double> reference_variance) {
   ensure(predictions.size() == reference.size() && reference.size() == reference_variance.size(),
@@ -123,53 +92,6 @@ double measured_risk(std::span<const double> predictions, std::span<const double
     risk += error * error - reference_variance[i];
   }
   return risk / static_cast<double>(predictions.size());
-}
-
-HeldOutRun run_held_out(const HeldOutModes& modes, std::span<const double> labels,
-                        std::span<const double> noise_variances, std::span<const double> reference,
-                        std::span<const double> reference_variance, std::span<const double> path) {
-  const auto n = static_cast<double>(modes.train);
-  const auto values = std::span(modes.eigen.values).first(modes.modes);
-  const auto y = centred(labels);
-  const auto projections = project(modes.eigen, y);
-  const double squared = std::inner_product(y.begin(), y.end(), y.begin(), 0.0);
-  const double middle = mean(labels);
-  const auto risk_at = [&](double eta) {
-    return measured_risk(evaluate(modes, projections, middle, eta), reference, reference_variance);
-  };
-  HeldOutRun run;
-  const std::vector<double> zero(modes.train, 0.0);
-  const auto known = noise_variances.empty() ? std::span<const double>(zero) : noise_variances;
-  auto modal = label_modes(projections, squared, project_variances(modes.eigen, known), mean(known),
-                           n, 1, modes.modes);
-  const auto grid = eta_grid(values);
-  const double gcv = gcv_stop(values, modal, grid);
-  run.norm2 = rkhs_norm2(values, modal, gcv);
-  run.noise = mean(known);
-  if (noise_variances.empty()) {
-    run.noise = effective_noise(values, modal, gcv);
-    modal = with_noise(std::move(modal), run.noise);
-  }
-  RuleRisk oracle{"oracle", 0, risk_at(0)};
-  for (const double eta : path) {
-    run.risk.push_back(risk_at(eta));
-    if (run.risk.back() < oracle.risk) oracle = {"oracle", eta, run.risk.back()};
-  }
-  if (const double end = risk_at(never_stop); end < oracle.risk) {
-    oracle = {"oracle", never_stop, end};
-  }
-  run.rules.push_back(oracle);
-  const auto add = [&](const char* rule, double eta) {
-    run.rules.push_back({rule, eta, risk_at(eta)});
-  };
-  add("discrepancy", discrepancy_stop(values, modal, run.noise));
-  add("gcv", gcv);
-  add("sure", sure_stop(values, modal, grid));
-  if (run.noise > 0 && run.norm2 > 0) add("rwy", rwy_stop(values, n, run.noise, run.norm2));
-  add("never", never_stop);
-  add("null", 0);
-  run.labels = std::move(modal);
-  return run;
 }
 
 }  // namespace ntk::theory

@@ -5,10 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "theory/filter.hpp"
 #include "theory/linear_algebra.hpp"
 
 namespace ntk::theory {
@@ -30,6 +28,20 @@ std::vector<double> sub_matrix(std::span<const double> matrix, std::size_t n,
                                std::span<const std::size_t> rows,
                                std::span<const std::size_t> columns);
 
+// values[rows[i]]; nothing of no values.
+template <class T, class Row>
+std::vector<T> at_rows(const std::vector<T>& values, std::span<const Row> rows) {
+  std::vector<T> result;
+  if (values.empty()) return result;
+  result.reserve(rows.size());
+  for (const Row r : rows) result.push_back(values[static_cast<std::size_t>(r)]);
+  return result;
+}
+template <class T, class Row>
+std::vector<T> at_rows(const std::vector<T>& values, const std::vector<Row>& rows) {
+  return at_rows(values, std::span<const Row>(rows));
+}
+
 // A training block and a test block in the modes of the centred training kernel.
 struct HeldOutModes {
   std::size_t train = 0, test = 0;
@@ -43,34 +55,9 @@ struct HeldOutModes {
 HeldOutModes held_out_modes(std::vector<double> train_kernel, std::vector<double> test_kernel,
                             std::size_t train, std::size_t test);
 
-// Predictions on the test rows after total step size eta (infinite: interpolation):
-// f(x) = mean(y) + sum_k factor_k (1 - S_k)/l_k u_k^T (y - mean(y)).
-std::vector<double> predict(const HeldOutModes& modes, std::span<const double> labels, double eta);
-
 // mean (prediction - reference)^2 - mean reference_variance: unbiased for the excess risk when the
 // reference is a noisy mean of that variance, independent of the training labels.
 double measured_risk(std::span<const double> predictions, std::span<const double> reference,
                      std::span<const double> reference_variance);
-
-// What every rule reached on one split.
-struct RuleRisk {
-  std::string rule;
-  double eta = 0;  // infinite for never stopping
-  double risk = 0;
-};
-struct HeldOutRun {
-  std::vector<double> risk;     // along the path given
-  double noise = 0;             // variance used by the rules
-  LabelModes labels;            // the training labels with that noise
-  double norm2 = 0;             // of the GCV-tuned fit
-  std::vector<RuleRisk> rules;  // oracle, discrepancy, gcv, sure, rwy, never, null
-};
-
-// `noise_variances` of the training rows; empty = estimated by effective_noise of the training fit.
-// `path`: total step sizes, ascending; the oracle is the best of them, of not starting and of never
-// stopping. A rule that is undefined here (no noise: rwy) is left out.
-HeldOutRun run_held_out(const HeldOutModes& modes, std::span<const double> labels,
-                        std::span<const double> noise_variances, std::span<const double> reference,
-                        std::span<const double> reference_variance, std::span<const double> path);
 
 }  // namespace ntk::theory

@@ -13,7 +13,9 @@
 
 namespace ntk::theory {
 
-// {value, unit, rule}; a value that is not finite becomes null.
+nlohmann::json number(double value);  // null where it is not finite
+
+// {value, unit, rule}.
 nlohmann::json quantity(double value, const std::string& unit, const std::string& rule);
 
 // What all parts share.
@@ -50,9 +52,5 @@ nlohmann::json label_report(ReportContext& context, const LabelSet& labels,
 // label set (null where there is none). `prepared` belongs to inputs.labels.
 std::vector<nlohmann::json> growth_report(ReportContext& context,
                                           std::span<const std::optional<PreparedLabels>> prepared);
-
-// Risk of kernel gradient descent on held-out rows, averaged over label sets and splits.
-nlohmann::json held_out_report(ReportContext& context,
-                               std::span<const std::optional<PreparedLabels>> prepared);
 
 }  // namespace ntk::theory

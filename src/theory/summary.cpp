@@ -6,23 +6,19 @@
 #include <numeric>
 
 #include "base/error.hpp"
-#include "theory/decay.hpp"
 #include "theory/linear_algebra.hpp"
 #include "theory/report_parts.hpp"
-#include "theory/stopping.hpp"
 
 namespace ntk::theory {
 
 using nlohmann::json;
 
+json number(double value) {
+  return std::isfinite(value) ? json(value) : json(nullptr);
+}
+
 json quantity(double value, const std::string& unit, const std::string& rule) {
-  json q{{"unit", unit}, {"rule", rule}};
-  if (std::isfinite(value)) {
-    q["value"] = value;
-  } else {
-    q["value"] = nullptr;
-  }
-  return q;
+  return {{"value", number(value)}, {"unit", unit}, {"rule", rule}};
 }
 
 namespace {
@@ -42,15 +38,6 @@ json spectrum_report(std::span<const double> eigenvalues) {
           {"stable_rank", quantity(squares / (first * first), "modes", "sum l_k^2 / l_1^2")},
           {"participation_ratio",
            quantity(trace * trace / squares, "modes", "(sum l_k)^2 / sum l_k^2")}};
-}
-
-json fit_json(const std::optional<DecayFit>& fit, const std::string& rule) {
-  if (!fit) return nullptr;
-  json j = quantity(fit->alpha, "1", rule);
-  j["window"] = {fit->low, fit->high};
-  j["points"] = fit->points;
-  j["rms"] = fit->rms;
-  return j;
 }
 
 void check_inputs(const TheoryInputs& inputs, std::size_t n) {
@@ -118,62 +105,6 @@ json label_means(const json& labels) {
 }
 
 }  // namespace
-
-json decay_report(ReportContext& context) {
-  const auto& inputs = context.inputs;
-  const double n = context.n();
-  const auto windows = kappa_windows(context.curve);
-  json decay;
-  decay["alpha"] = fit_json(windows.full, "kappa-df, df in [5, n/2]");
-  decay["alpha_low"] = fit_json(windows.low, "kappa-df, df in [5, n/10]");
-  decay["alpha_high"] = fit_json(windows.high, "kappa-df, df in [n/10, n/2]");
-  if (windows.low && windows.high) {
-    decay["alpha_drift"] = quantity(windows.high->alpha - windows.low->alpha, "1",
-                                    "alpha_high - alpha_low: the uncertainty of alpha");
-    if (std::abs(windows.high->alpha - windows.low->alpha) > 0.1) {
-      context.caveats.push_back(
-          "alpha drifts between its windows: the spectrum is no pure power law and the worst-case "
-          "exponent is a summary of one window");
-    }
-  }
-  if (!windows.full) {
-    context.limits.push_back(
-        "no decay exponent: the kernel has too few modes to reach df = n/2 (n = " +
-        std::to_string(static_cast<std::int64_t>(n)) +
-        ", modes = " + std::to_string(context.values.size()) + ")");
-  }
-  decay["worst_case_exponent"] =
-      windows.full ? quantity(worst_case_exponent(windows.full->alpha), "1",
-                              "-alpha/(alpha+1), target just inside the RKHS, worst case")
-                   : json(nullptr);
-
-  const double rounding =
-      n * std::numeric_limits<double>::epsilon() * std::abs(inputs.eigenvalues[0]);
-  const double floor = std::max(inputs.floor, rounding);
-  const auto order = static_cast<std::size_t>(n);
-  decay["alpha_rank"] = fit_json(rank_decay(context.values, 5, order / 10),
-                                 "rank line with weights 1/k, ranks 5 to n/10");
-  decay["alpha_rank_all"] =
-      fit_json(rank_decay(context.values, 5, order, RankWeights::equal),
-               "unweighted line through all ranks from 5: biased, for comparison only");
-  decay["local_slopes"] = json::array();
-  for (const auto& fit : local_slopes(context.values, floor)) {
-    decay["local_slopes"].push_back(fit_json(fit, "-dlog l/dlog k, weights 1/k"));
-  }
-  const auto verdict =
-      classify_decay(inputs.eigenvalues, floor, static_cast<std::size_t>(inputs.rows_per_sample));
-  decay["verdict"] = {{"kind", verdict.kind},
-                      {"rule",
-                       "finite rank: a gap above 1e3 down to the floor; else g of log l_k = "
-                       "c - s (k^g-1)/g: |g| < 0.1 polynomial, g > 0.8 exponential"}};
-  if (verdict.rank) decay["verdict"]["rank"] = *verdict.rank;
-  decay["stretched"] = json::array();
-  for (const auto& f : verdict.windows) {
-    decay["stretched"].push_back(
-        {{"g", f.g}, {"s", f.s}, {"window", {f.first, f.last}}, {"rms", f.rms}});
-  }
-  return decay;
-}
 
 json theory_summary(const TheoryInputs& inputs) {
   const auto n = static_cast<std::size_t>(inputs.samples * inputs.rows_per_sample);
@@ -253,7 +184,6 @@ json theory_summary(const TheoryInputs& inputs) {
         "with labels or targets");
   }
   if (report["labels"].size() > 1) report["label_means"] = label_means(report["labels"]);
-  report["held_out"] = held_out_report(context, prepared);
   if (!report["labels"].empty()) {
     caveats.push_back(
         "the plug-in curve has been off by some per cent (up to 15 % for kernels of "

@@ -37,7 +37,8 @@ struct TheoryInputs {
   std::vector<double> kernel;        // (subset, subset) row-major, not centred, not divided by n
   std::vector<double> reference, reference_variance;  // (n)
   std::vector<std::int64_t> group;                    // (n); empty = every row its own
-  std::uint64_t seed = 1;                             // of the splits
+  std::uint64_t seed = 1;                             // of all draws
+  std::size_t law_draws = 39;  // from a law of decay to judge it; 0 = none is judged
 };
 
 // The report. Numbers are objects {value, unit, rule}; `limits` says in words what could not be

@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "spectrum/stage.hpp"
 #include "support/files.hpp"
+#include "theory/learning_study.hpp"
 #include "theory/linear_algebra.hpp"
 #include "theory/test_kernels.hpp"
 
@@ -114,7 +115,7 @@ class TheoryStage : public testing::Test {
   json theory_of(const Example& example) {
     write_kernel(example);
     make_spectrum();
-    return run_theory(job);
+    return run_theory(MPI_COMM_SELF, job);
   }
 
   Job job;
@@ -155,13 +156,89 @@ TEST_F(TheoryStage, SaysTheSameAsTheArraysBehindTheFiles) {
     EXPECT_NEAR(a.at("plug_in").at("curve")[i].at("risk").get<double>(),
                 b.at("plug_in").at("curve")[i].at("risk").get<double>(), 1e-9);
   }
-  const auto &m = report.at("held_out").at("sizes"), &d = expected.at("held_out").at("sizes");
-  ASSERT_EQ(m.size(), d.size());
-  for (std::size_t i = 0; i < m.size(); ++i) {
-    EXPECT_NEAR(m[i].at("rules")[0].at("risk").get<double>(),
-                d[i].at("rules")[0].at("risk").get<double>(), 1e-9);
-  }
   EXPECT_TRUE(report.at("limits").empty()) << report.at("limits");
+}
+
+// The curves of the arrays behind the files, point by point.
+TEST_F(TheoryStage, LearningCurvesAreThoseOfTheArrays) {
+  const Example example;
+  job.theory.sizes = {20, 30};
+  job.theory.seeds = 3;
+  job.theory.test_samples = 30;
+  const auto curves = theory_of(example).at("kernels").at("total").at("learning_curves");
+  theory::StudyRows study;
+  study.kernel = example.total();
+  study.group = example.samples.group;
+  study.labels = {{"target", example.samples.target, example.samples.noise_variance,
+                   example.samples.reference, example.samples.reference_variance}};
+  const auto plan = theory::plan_study(theory::draw_study_split(study, 30, 1), {20, 30}, 3, 1);
+  std::vector<json> points;
+  for (const auto& point : theory::study_points(plan)) {
+    points.push_back(theory::study_point(study, plan, point));
+  }
+  const auto expected = theory::study_report(study, plan, points);
+  EXPECT_EQ(curves.at("sizes"), expected.at("sizes"));
+  const auto &a = curves.at("labels")[0].at("rules"), &b = expected.at("labels")[0].at("rules");
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t r = 0; r < a.size(); ++r) {
+    for (std::size_t s = 0; s < 2; ++s) {
+      EXPECT_NEAR(a[r]["risk"][s], b[r]["risk"][s], 1e-9) << a[r]["rule"];
+      EXPECT_NEAR(a[r]["high"][s], b[r]["high"][s], 1e-9) << a[r]["rule"];
+    }
+  }
+}
+
+TEST_F(TheoryStage, KeepsThePointsOfAStoppedRun) {
+  write_kernel(Example());
+  make_spectrum();
+  job.theory.seeds = 4;
+  const std::string points = job.run.directory + "/theory.points";
+  const auto whole = run_theory(MPI_COMM_SELF, job);
+  EXPECT_FALSE(std::filesystem::exists(points));
+  std::filesystem::remove(job.run.directory + "/theory.json");
+  // One point from before that nobody measured, and one of other settings: only the first counts.
+  std::filesystem::create_directories(points);
+  const auto size = whole.at("kernels").at("total").at("learning_curves").at("sizes")[0];
+  const auto write = [&](int draw, const std::string& mark, double risk) {
+    json rules = json::array();
+    for (const auto& rule :
+         whole.at("kernels").at("total").at("learning_curves").at("labels")[0].at("rules")) {
+      rules.push_back({{"rule", rule.at("rule")},
+                       {"eta", 1.0},
+                       {"risk", risk},
+                       {"in_sample", risk},
+                       {"parts", std::vector<double>(8, risk)}});
+    }
+    const json point{{"n", size},
+                     {"draw", draw},
+                     {"labels", {{{"noise", 1.0}, {"norm2", 1.0}, {"rules", rules}}}}};
+    std::ofstream(points + "/total." + size.dump() + "." + std::to_string(draw) + ".json")
+        << json{{"fingerprint", mark}, {"point", point}}.dump();
+  };
+  write(0, whole.at("fingerprint"), 1e6);
+  write(1, "another", 1e9);
+  const auto again = run_theory(MPI_COMM_SELF, job);
+  const double risk = again.at("kernels")
+                          .at("total")
+                          .at("learning_curves")
+                          .at("labels")[0]
+                          .at("rules")[0]
+                          .at("risk")[0];
+  EXPECT_GT(risk, 1e5);
+  EXPECT_LT(risk, 1e6);
+}
+
+TEST_F(TheoryStage, RefusesSizesThatDoNotFit) {
+  write_kernel(Example());
+  make_spectrum();
+  job.theory.sizes = {20, 60};
+  try {
+    run_theory(MPI_COMM_SELF, job);
+    ADD_FAILURE() << "60 of 96 rows";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+    EXPECT_NE(std::string(error.what()).find("at most half of the"), std::string::npos);
+  }
 }
 
 TEST_F(TheoryStage, WritesItsFileOnceAndPrintsATable) {
@@ -170,9 +247,9 @@ TEST_F(TheoryStage, WritesItsFileOnceAndPrintsATable) {
   std::ifstream file(job.run.directory + "/theory.json");
   auto stored = json::parse(file);
   EXPECT_EQ(stored.at("kernels"), first.at("kernels"));
-  EXPECT_TRUE(run_theory(job).at("reused").get<bool>());
+  EXPECT_TRUE(run_theory(MPI_COMM_SELF, job).at("reused").get<bool>());
   job.theory.noise_variance = "0.5";
-  const auto other = run_theory(job);
+  const auto other = run_theory(MPI_COMM_SELF, job);
   EXPECT_FALSE(other.at("reused").get<bool>());
   EXPECT_EQ(value(other.at("kernels").at("total").at("labels")[0].at("noise_variance")), 0.5);
 
@@ -180,7 +257,7 @@ TEST_F(TheoryStage, WritesItsFileOnceAndPrintsATable) {
   for (const auto& line : theory_table(first)) table += line + "\n";
   for (const char* word :
        {"alpha", "predicted", "n = 96", "worst case", "RWY", "GCV", "oracle", "never", "rkhs_norm2",
-        " ± ", "label noise makes", "training rows of each"}) {
+        " ± ", "label noise makes", "k_fold", "plug-in from"}) {
     EXPECT_NE(table.find(word), std::string::npos) << word << "\n" << table;
   }
 
@@ -199,15 +276,15 @@ TEST_F(TheoryStage, WeightedKernelsHaveTheirOwnReport) {
   const auto &all = theory.at("kernels").at("total"), &part = theory.at("kernels").at("quarter");
   EXPECT_GT(value(all.at("spectrum").at("centred").at("trace")),
             2 * value(part.at("spectrum").at("centred").at("trace")));
-  EXPECT_NE(part.at("held_out").at("sizes")[2].at("rules")[0].at("risk"),
-            all.at("held_out").at("sizes")[2].at("rules")[0].at("risk"));
+  EXPECT_NE(part.at("learning_curves").at("labels")[0].at("rules")[0].at("risk"),
+            all.at("learning_curves").at("labels")[0].at("rules")[0].at("risk"));
 }
 
 TEST_F(TheoryStage, KeepsOrSubtractsTheOutputs) {
   const Example example;
   const auto subtracted = theory_of(example);
   job.theory.f0 = "keep";
-  const auto kept = run_theory(job);
+  const auto kept = run_theory(MPI_COMM_SELF, job);
   double mean = 0, square = 0;
   for (std::size_t i = 0; i < rows; ++i) {
     const double v = example.samples.target[i] - example.outputs[i];
@@ -218,8 +295,8 @@ TEST_F(TheoryStage, KeepsOrSubtractsTheOutputs) {
   EXPECT_NEAR(value(labels.at("label_variance")), square - mean * mean, 1e-9);
   // What the outputs add is no function of the features: the risk grows.
   const auto oracle = [](const json& theory) {
-    const auto& sizes = theory.at("kernels").at("total").at("held_out").at("sizes");
-    return sizes.back().at("rules")[0].at("risk").get<double>();
+    const auto& curves = theory.at("kernels").at("total").at("learning_curves");
+    return curves.at("labels")[0].at("rules")[0].at("risk").back().get<double>();
   };
   EXPECT_GT(oracle(kept), 5 * oracle(subtracted));
 }
@@ -233,7 +310,7 @@ TEST_F(TheoryStage, ClassesAreIndicatorsWithEstimatedNoise) {
   EXPECT_EQ(report.at("label_means").at("label_sets"), 2);
   const auto& noise = report.at("labels")[0].at("noise_variance");
   EXPECT_NE(noise.at("rule").get<std::string>().find("estimate"), std::string::npos);
-  EXPECT_TRUE(report.at("held_out").is_null());
+  EXPECT_EQ(report.at("learning_curves").at("labels")[1].at("judged_by"), "labels");
 }
 
 TEST_F(TheoryStage, KeepsOutputsOfClassesOnlyWhereEachHasItsOwn) {
@@ -270,7 +347,7 @@ TEST_F(TheoryStage, ErrorsNameWhatIsMissing) {
   write_kernel(Example());
   const auto code = [&] {
     try {
-      run_theory(job);
+      run_theory(MPI_COMM_SELF, job);
     } catch (const Error& e) {
       return e.code();
     }

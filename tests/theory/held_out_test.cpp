@@ -1,4 +1,4 @@
-// Held-out risks: splits by group, predictions against explicit least squares, rules.
+// Held-out risks: splits by group, predictions against explicit least squares.
 #include "theory/held_out.hpp"
 
 #include <gtest/gtest.h>
@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.hpp"
+#include "theory/cross_validation.hpp"
 #include "theory/effective_dimension.hpp"
 #include "theory/learning_curve.hpp"
 #include "theory/test_kernels.hpp"
@@ -34,6 +35,10 @@ std::vector<double> cross(const std::vector<double>& a, std::size_t n, const std
     }
   }
   return k;
+}
+
+std::vector<double> predict(const HeldOutModes& modes, std::span<const double> labels, double eta) {
+  return predict_along(modes, labels, {&eta, 1});
 }
 
 TEST(Split, NeverDividesAGroup) {
@@ -135,40 +140,6 @@ TEST(HeldOut, PathStartsAtTheMeanAndIgnoresAConstantInTheKernel) {
 TEST(HeldOut, RiskTakesTheReferencesNoiseOff) {
   const std::vector<double> f{1, 2, 3}, reference{2, 2, 5}, variance{0.5, 0.25, 0.75};
   EXPECT_NEAR(measured_risk(f, reference, variance), (1 + 0 + 4 - 1.5) / 3, 1e-15);
-}
-
-TEST(HeldOut, RulesAreMeasuredAgainstTheOracleOfThePath) {
-  Draw draw(53);
-  constexpr std::size_t n = 200, m = 300;
-  const auto x = draw.uniforms(n), t = draw.uniforms(m);
-  const auto truth = [](double v) { return 2 * std::sin(2 * v) + v; };
-  std::vector<double> y, reference, zero(m, 0.0), cross_block;
-  for (const double v : x) y.push_back(truth(v) + 0.3 * draw.normal());
-  for (const double v : t) reference.push_back(truth(v));
-  for (const double a : t) {
-    for (const double b : x) cross_block.push_back(std::min(a, b));
-  }
-  const auto modes = held_out_modes(test::kernel_matrix(x, test::min_kernel), cross_block, n, m);
-  const auto path = eta_grid(std::span(modes.eigen.values).first(modes.modes), 150);
-  const std::vector<double> noise(n, 0.09);
-  const auto run = run_held_out(modes, y, noise, reference, zero, path);
-  ASSERT_EQ(run.risk.size(), path.size());
-  ASSERT_EQ(run.rules.size(), 7u);
-  EXPECT_EQ(run.rules[0].rule, "oracle");
-  std::map<std::string, double> risk;
-  for (const auto& r : run.rules) {
-    EXPECT_GE(r.risk, run.rules[0].risk * (1 - 1e-3)) << r.rule;
-    EXPECT_NEAR(measured_risk(predict(modes, y, r.eta), reference, zero), r.risk,
-                1e-9 + 1e-6 * r.risk)
-        << r.rule;
-    risk[r.rule] = r.risk;
-  }
-  EXPECT_LT(risk["gcv"], 2 * risk["oracle"]);
-  EXPECT_GT(risk["never"], 5 * risk["oracle"]);
-  EXPECT_GT(risk["null"], 20 * risk["oracle"]);
-  EXPECT_NEAR(run.noise, 0.09, 1e-12);
-  const auto blind = run_held_out(modes, y, {}, reference, zero, path);
-  EXPECT_NEAR(blind.noise, 0.09, 0.02);
 }
 
 TEST(LearningCurve, PlugInPredictsTheBestRidgeOfDesignedFeatures) {

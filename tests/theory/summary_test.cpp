@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include "base/error.hpp"
-#include "theory/held_out.hpp"
 #include "theory/test_kernels.hpp"
 
 namespace ntk::theory {
@@ -83,21 +82,46 @@ TEST(Summary, SaysEverythingForAFullProblem) {
   for (const char* rule : {"gcv", "sure", "discrepancy", "rwy"}) {
     EXPECT_GT(value(labels.at("stopping").at(rule)), 0) << rule;
   }
-  const auto& sizes = report.at("held_out").at("sizes");
-  ASSERT_EQ(sizes.size(), 3u);
-  EXPECT_EQ(sizes[2].at("n"), 128);
-  double last = 1e9;
-  for (const auto& size : sizes) {
-    const auto& oracle = size.at("rules").at(0);
-    EXPECT_EQ(oracle.at("rule"), "oracle");
-    EXPECT_LT(oracle.at("risk").get<double>(), last);
-    last = oracle.at("risk").get<double>();
-    for (const auto& rule : size.at("rules")) EXPECT_GE(rule.at("to_oracle").get<double>(), 0.999);
-    // Predicted and measured risks agree to some ten per cent.
-    EXPECT_NEAR(size.at("plug_in").get<double>() / last, 1, 0.35);
+}
+
+TEST(Summary, DecayWithItsUncertaintyAndItsLaw) {
+  const auto report = theory_summary(make_inputs(256));
+  const auto& decay = report.at("decay");
+  for (const char* name : {"alpha", "alpha_low", "alpha_high"}) {
+    EXPECT_GT(decay.at(name).at("sd"), 0) << name;
+    EXPECT_LT(decay.at(name).at("sd"), 0.2) << name;
   }
-  EXPECT_EQ(report.at("held_out").at("path").at("eta").size(),
-            report.at("held_out").at("path").at("risk").size());
+  const auto& by_n = decay.at("alpha_by_n");
+  ASSERT_EQ(by_n.size(), 4u);
+  EXPECT_EQ(by_n[0].at("n"), 32);
+  EXPECT_EQ(by_n[3].at("n"), 256);
+  EXPECT_EQ(by_n[3].at("alpha"), decay.at("alpha").at("value"));
+  EXPECT_GT(value(decay.at("agreeing_rank")), 5);
+  const auto& map = decay.at("alpha_map");
+  EXPECT_EQ(map.at("alpha").size(), map.at("first").size());
+  for (const auto& row : map.at("alpha")) EXPECT_EQ(row.size(), map.at("last").size());
+  for (const auto& point : decay.at("local_exponents")) {
+    EXPECT_NEAR(point.at("exponent").get<double>(), 1.5, 0.6);
+  }
+  // The features have a power law of 1.5: it passes, so the plateau is found.
+  EXPECT_TRUE(decay.at("plateau").at("found")) << decay.at("plateau") << decay.at("laws");
+  EXPECT_EQ(decay.at("laws").at("fits").at(0).at("law"), "power");
+}
+
+TEST(Summary, NoPlateauWhereTheSpectrumHasAKnee) {
+  auto inputs = make_inputs(256);
+  // k^-0.3 up to rank 20, k^-2.5 beyond.
+  for (std::size_t k = 0; k < 255; ++k) {
+    const auto rank = static_cast<double>(k + 1);
+    inputs.eigenvalues[k] =
+        rank <= 20 ? std::pow(rank, -0.3) : std::pow(20, 2.2) * std::pow(rank, -2.5);
+  }
+  inputs.kernel.clear();
+  const auto decay = theory_summary(inputs).at("decay");
+  EXPECT_FALSE(decay.at("plateau").at("found"));
+  EXPECT_NE(decay.at("plateau").at("text").get<std::string>().find("knee near k = "),
+            std::string::npos);
+  EXPECT_FALSE(decay.at("alpha").contains("sd"));  // no kernel to draw from
 }
 
 TEST(Summary, BiasAndVarianceAtEveryStopAddUpToSure) {
@@ -114,30 +138,6 @@ TEST(Summary, BiasAndVarianceAtEveryStopAddUpToSure) {
   }
   EXPECT_LT(value(stops.at("rwy").at("in_sample_variance")),
             value(stops.at("gcv").at("in_sample_variance")));  // it stops first
-}
-
-TEST(Summary, PredictionsBesideHeldOutRisksKnowNoTestLabels) {
-  auto inputs = make_inputs(128);
-  // A seed under which some row is in no training block of the 8 splits.
-  std::vector<bool> trained;
-  do {
-    inputs.seed += 1;
-    trained.assign(128, false);
-    for (std::uint64_t s = 0; s < 8; ++s) {
-      for (const auto r : draw_split(128, {}, 64, 48, inputs.seed + s).train) trained[r] = true;
-    }
-  } while (std::all_of(trained.begin(), trained.end(), [](bool t) { return t; }));
-  const auto row =
-      static_cast<std::size_t>(std::find(trained.begin(), trained.end(), false) - trained.begin());
-  const auto before = theory_summary(inputs);
-  relabel(inputs, row, inputs.labels[0].values[row] + 50);
-  const auto after = theory_summary(inputs);
-  EXPECT_NE(before.at("labels").at(0).at("plug_in"), after.at("labels").at(0).at("plug_in"));
-  EXPECT_EQ(before.at("held_out"), after.at("held_out"));
-  for (const auto& size : before.at("held_out").at("sizes")) {
-    EXPECT_TRUE(size.at("plug_in").is_number());
-    EXPECT_GT(size.at("plug_in_standard_error"), 0);
-  }
 }
 
 TEST(Summary, NoGrowthWithoutAFitOnHalfTheRows) {
@@ -197,7 +197,6 @@ TEST(Summary, RefusesConstantLabels) {
   const auto report = theory_summary(inputs);
   EXPECT_TRUE(says(report.at("limits"), "constant"));
   EXPECT_TRUE(report.at("labels").empty());
-  EXPECT_TRUE(report.at("held_out").is_null());
 }
 
 TEST(Summary, HasNoStoppingTimeWithoutNoise) {
@@ -235,18 +234,8 @@ TEST(Summary, SaysThatAPartialSpectrumIsNotEnough) {
 
 TEST(Summary, SaysWhatIsMissing) {
   auto inputs = make_inputs(64);
-  inputs.reference.clear();
-  EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "no reference"));
   inputs.labels.clear();
   EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "no labels"));
-}
-
-TEST(Summary, LargeGroupsLeaveNoHeldOutRows) {
-  auto inputs = make_inputs(64);
-  inputs.group.assign(64, 7);
-  const auto report = theory_summary(inputs);
-  EXPECT_TRUE(report.at("held_out").is_null());
-  EXPECT_TRUE(says(report.at("limits"), "groups"));
 }
 
 TEST(Summary, AveragesOverLabelSets) {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "theory/decay.hpp"
+#include "theory/decay_check.hpp"
 #include "theory/learning_curve.hpp"
 #include "theory/linear_algebra.hpp"
 #include "theory/summary.hpp"
@@ -43,6 +44,28 @@ TEST(Trial, DecayExponentsAndRankSlopes) {
   EXPECT_EQ(classify_decay(l, 1e-10, 1).kind, "stretched or other");
 }
 
+// A broken law fits best, a power law by far worst, and draws of neither look like the kernel.
+TEST(Trial, NoLawOfDecayPasses) {
+  const auto l = numbers(trial().at("eigenvalues"));
+  const auto checks = check_laws(std::span(l).first(1023), 1024, 1, 2);
+  ASSERT_EQ(checks.size(), 7u);
+  const std::vector<std::pair<DecayLaw, double>> rms{
+      {DecayLaw::power, 0.044},   {DecayLaw::broken, 0.0004},  {DecayLaw::stretched, 0.001},
+      {DecayLaw::shifted, 0.002}, {DecayLaw::cut_off, 0.0037}, {DecayLaw::finite_rank, 0.005}};
+  for (std::size_t i = 0; i < rms.size(); ++i) {
+    EXPECT_EQ(checks[i].model.law, rms[i].first);
+    EXPECT_NEAR(checks[i].model.rms / rms[i].second, 1, 0.3) << law_name(rms[i].first);
+    EXPECT_FALSE(checks[i].accepted()) << law_name(rms[i].first);
+  }
+  const auto& broken = checks[1].model.parameters;
+  EXPECT_NEAR(broken[1], 0.62, 0.03);
+  EXPECT_NEAR(broken[2], 1.37, 0.04);
+  EXPECT_NEAR(broken[3], 115, 12);
+  // The power law's first eigenvalue would be several times too large.
+  EXPECT_GT(checks[0].statistics[0].low, 4 * l[0]);
+  EXPECT_GT(checks[0].extrapolation_rms, 10 * checks[1].extrapolation_rms);
+}
+
 std::vector<LearningPoint> curve_of(const std::string& name) {
   const auto l = numbers(trial().at("eigenvalues"));
   const auto values = std::span(l).first(1023);
@@ -75,6 +98,7 @@ TEST(Trial, PlugInCurveFromOneRater) {
 TEST(Trial, SummaryTellsTheStory) {
   TheoryInputs inputs;
   inputs.samples = 1024;
+  inputs.law_draws = 0;  // they take long; above
   inputs.eigenvalues = numbers(trial().at("eigenvalues"));
   const auto& set = trial().at("one_rater");
   inputs.labels = {{"target", numbers(set.at("labels")), numbers(set.at("projections"))}};

@@ -1,0 +1,48 @@
+// The risk at n0 samples from n0 samples alone: the plug-in curve, corrected by what the same
+// samples measure of themselves at n0/2 and below.
+//
+// Parts of the rows are trained on, the others judge by their noisy labels, less the labels' known
+// noise. Where the plug-in curve is off by a factor that hardly changes with n,
+//   R(n0) = P(n0) M(n0/2) / P(n0/2),
+// with P the plug-in curve from all rows and M the measured one, is not.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "theory/learning_curve.hpp"
+
+namespace ntk::theory {
+
+struct SelfMeasured {
+  std::size_t n = 0;
+  double risk = 0;            // of the best stop along the path, chosen for all draws together
+  double standard_error = 0;  // rows (groups) that judge are the sample
+};
+
+struct CorrectedRisk {
+  std::vector<SelfMeasured> measured;  // at n0/8, n0/4, n0/2
+  std::vector<LearningPoint> plug_in;  // there and at n0
+  double risk = 0;                     // at n0
+  double log_error = 0;                // standard error of log risk
+  double low() const;                  // of the 95 % interval
+  double high() const;
+};
+
+// From the row-major (n, n) kernel, labels and their noise variances (n). `group` (n): rows that
+// are never divided between training and judging; empty = every row its own. Nothing where the
+// plug-in or a measured risk is not usable, or groups are too large for halves.
+//
+// log_error adds up, as if independent: the standard error of M(n0/2); that of P(n0), by the
+// labels' noise; and the difference between the steps from n0/4 to n0/2 of log M and of log P, as
+// what the step from n0/2 to n0 may be off by.
+std::optional<CorrectedRisk> corrected_risk(std::span<const double> kernel, std::size_t n,
+                                            std::span<const double> labels,
+                                            std::span<const double> noise_variances,
+                                            std::span<const std::int64_t> group, std::uint64_t seed,
+                                            std::size_t draws = 8);
+
+}  // namespace ntk::theory

@@ -1,0 +1,65 @@
+// What every stopping rule reaches on one training block: its stopping time, and its risk in
+// sample and out of sample.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "theory/cross_validation.hpp"
+#include "theory/filter.hpp"
+#include "theory/held_out.hpp"
+
+namespace ntk::theory {
+
+// A training block, its test rows and its folds in their modes: all that does not depend on labels.
+struct Block {
+  HeldOutModes modes;
+  std::vector<Fold> folds;
+};
+// Of the row-major (n, n) kernel; `group` of its n rows (empty = every row its own).
+Block make_block(std::span<const double> kernel, std::size_t n, const Split& split,
+                 std::span<const std::int64_t> group, std::uint64_t seed, std::size_t folds = 5);
+
+// Labels of the block's rows; references and their variances where risks are measured. The
+// references' errors must be independent of the training labels'.
+struct BlockLabels {
+  std::vector<double> labels;
+  std::vector<double> noise_variances;  // empty: estimated by effective_noise
+  std::vector<double> train_reference, train_reference_variance;  // empty: none in sample
+  std::vector<double> test_reference, test_reference_variance;
+  std::vector<std::size_t> test_part;  // of each test row, from 0; empty: RuleRisk.parts is
+};
+
+// Risks are mean (f - reference)^2 - mean reference_variance.
+struct RuleRisk {
+  std::string rule;
+  double eta = 0;  // infinite for never stopping; 1/nu for ridge_oracle
+  double risk = 0;
+  double in_sample = 0;       // NaN without a reference there
+  std::vector<double> parts;  // the risk on each part of the test rows
+};
+struct RuleRisks {
+  std::vector<double> risk, in_sample;  // along the path given; without a reference NaN
+  double noise = 0;                     // variance used by the rules
+  LabelModes labels;                    // the training labels with that noise
+  double norm2 = 0;                     // of the GCV-tuned fit
+  std::vector<RuleRisk> rules;
+};
+
+// Names and meanings, in the order of reports.
+struct RuleName {
+  const char* name;
+  const char* meaning;
+};
+std::span<const RuleName> rule_names();
+
+// `path`: total step sizes, ascending. The oracles are the best of its points and of the rules'
+// times. A rule that is undefined here is left out: rwy without noise or norm, k_fold and hold_out
+// without folds, oracle_in_sample without a reference in sample.
+RuleRisks rule_risks(const Block& block, const BlockLabels& labels, std::span<const double> path);
+
+}  // namespace ntk::theory
