@@ -6,6 +6,9 @@
     body = run.kernel("body")           # one group of parameters
     lam = run.eigenvalues()             # of the centred K/n, descending
     y = run.samples()["target"]
+    table = run.samples_frame()         # the same as a pandas DataFrame, where pandas is installed
+
+`ntk-report RUN` (ntkspectra.report) makes an HTML report of a run directory.
 """
 
 from __future__ import annotations
@@ -58,6 +61,24 @@ class Run:
         place = "samples" if name is None else f"evaluate/{name}/samples"
         with self._open("kernel.h5") as file:
             return {key: data[...] for key, data in file[place].items()}
+
+    def samples_frame(self, name: str | None = None):
+        """samples() as a pandas DataFrame; arrays of several columns become target_0, target_1, ..."""
+        try:
+            import pandas  # only here: nothing else needs it
+        except ImportError as error:
+            raise ImportError(
+                "samples_frame() needs pandas, which is not installed: pip install pandas"
+            ) from error
+        columns = {}
+        for key, values in self.samples(name).items():
+            if values.ndim == 1:
+                columns[key] = values
+            elif values.shape[1] == 1:
+                columns[key] = values[:, 0]
+            else:
+                columns.update({f"{key}_{c}": values[:, c] for c in range(values.shape[1])})
+        return pandas.DataFrame(columns)
 
     def eigenvalues(self, kernel: str = "total", centred: bool = True) -> np.ndarray:
         """Eigenvalues of K/n in descending order."""

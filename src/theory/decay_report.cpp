@@ -166,8 +166,8 @@ json plateau(std::span<const LawCheck> checks, const json& exponents) {
   std::string text = "no plateau";
   if (broken != checks.end()) {
     const auto& p = broken->model.parameters;
-    text += fmt::format(": local exponent {:.1f} to {:.1f} with a knee near k = {:.0f}", p[1], p[2],
-                        p[3]);
+    text += fmt::format(": exponent {:.1f} up to a knee near k = {:.0f}, {:.1f} beyond", p[1], p[3],
+                        p[2]);
   } else if (exponents.size() >= 2) {
     text += fmt::format(": local exponent {:.1f} to {:.1f}",
                         exponents.front().at("exponent").get<double>(),
