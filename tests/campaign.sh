@@ -41,7 +41,7 @@ for part in "${parts[@]}"; do
 done
 
 say "building"
-cmake --build --preset release -j "$cpus" || exit
+cmake --build --preset release -j "$cpus" --target all benchmarks || exit
 mkdir -p build/campaign
 table=() failed=0
 for part in "${parts[@]}"; do

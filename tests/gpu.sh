@@ -88,7 +88,8 @@ find_libraries() {
 prepare() {
   local status=0
   if [[ ! -x $bin/ntk || ! -x $benchmarks/device_rates ]]; then
-    echo "$bin has no programs: make them with tests/gpu.sh --pack, or set NTK_GPU_BUILD" >&2
+    echo "$bin has no programs: make them (cmake --build build/release --target all benchmarks, or" \
+      "tests/gpu.sh --pack for another machine), or set NTK_GPU_BUILD" >&2
     exit 2
   fi
   find_libraries
