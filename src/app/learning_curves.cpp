@@ -37,7 +37,7 @@ std::optional<json> read_point(const std::string& path, const std::string& mark)
 std::vector<std::size_t> default_sizes(std::size_t pool) {
   std::vector<std::size_t> sizes;
   for (const std::size_t part : {16, 8, 4, 2}) {
-    if (pool / part >= 20) sizes.push_back(pool / part);
+    if (pool / part >= theory::least_training_rows) sizes.push_back(pool / part);
   }
   return sizes;
 }
@@ -78,9 +78,9 @@ theory::StudyPlan plan_of(const Job& job, const theory::StudyRows& rows) {
   std::vector<std::size_t> sizes(asked.sizes.begin(), asked.sizes.end());
   if (sizes.empty()) sizes = default_sizes(split.pool.size());
   require(!sizes.empty(), ExitCode::input,
-          "{} rows beside {} test rows are too few (the smallest training set has 20) use more "
+          "{} rows beside {} test rows are too few (the smallest training set has {}) use more "
           "samples",
-          split.pool.size(), test_rows);
+          split.pool.size(), test_rows, theory::least_training_rows);
   return theory::plan_study(std::move(split), std::move(sizes),
                             static_cast<std::size_t>(asked.seeds), seed);
 }

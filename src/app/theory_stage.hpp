@@ -33,7 +33,7 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
 // returned as it is, with "reused": true. Learning curves are kept point by point in theory.points/
 // until theory.json is there.
 // Returns, on the first rank, {format, format_version, fingerprint, settings, kernels: {NAME:
-// theory_summary with "learning_curves"}, reused}; elsewhere {reused}.
+// theory_summary with "learning_curves"}, reused}; elsewhere without the kernels.
 nlohmann::json run_theory(MPI_Comm comm, const Job& job);
 
 }  // namespace ntk::app

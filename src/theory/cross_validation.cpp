@@ -4,10 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <random>
-
-#include "base/error.hpp"
 
 namespace ntk::theory {
 namespace {
@@ -86,23 +82,15 @@ std::vector<double> leave_one_out(const HeldOutModes& modes, std::span<const dou
 std::vector<Fold> draw_folds(std::span<const double> kernel, std::size_t n,
                              std::span<const std::int64_t> group, std::size_t count,
                              std::uint64_t seed) {
-  ensure(group.empty() || group.size() == n, "{} group numbers for {} rows", group.size(), n);
-  std::map<std::int64_t, std::vector<std::size_t>> members;
-  for (std::size_t i = 0; i < n; ++i) {
-    members[group.empty() ? static_cast<std::int64_t>(i) : group[i]].push_back(i);
-  }
-  std::vector<const std::vector<std::size_t>*> order;
-  for (const auto& [number, list] : members) order.push_back(&list);
-  std::mt19937_64 random(seed);
-  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+  const auto order = shuffled_groups(n, group, seed);
   std::vector<Fold> folds(std::min(count, order.size()));
   if (folds.size() < 2) return {};
   // Always into the smallest, so that folds differ by less than a group.
-  for (const auto* list : order) {
+  for (const auto& list : order) {
     auto& fold = *std::min_element(folds.begin(), folds.end(), [](const auto& a, const auto& b) {
       return a.test.size() < b.test.size();
     });
-    fold.test.insert(fold.test.end(), list->begin(), list->end());
+    fold.test.insert(fold.test.end(), list.begin(), list.end());
   }
   for (auto& fold : folds) {
     std::sort(fold.test.begin(), fold.test.end());
@@ -122,9 +110,7 @@ std::vector<double> fold_errors(std::span<const Fold> folds, std::span<const dou
   double rows = 0;
   for (const auto& fold : folds) rows += static_cast<double>(fold.test.size());
   for (const auto& fold : folds) {
-    std::vector<double> known;
-    for (const std::size_t i : fold.train) known.push_back(labels[i]);
-    const auto predictions = predict_along(fold.modes, known, grid, path);
+    const auto predictions = predict_along(fold.modes, at_rows(labels, fold.train), grid, path);
     for (std::size_t p = 0; p < grid.size(); ++p) {
       for (std::size_t i = 0; i < fold.test.size(); ++i) {
         const double error = labels[fold.test[i]] - predictions[p * fold.test.size() + i];

@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::size_t half_draws = 50;    // for the uncertainty
 constexpr std::size_t smaller_draws = 8;  // for the drift with n
+constexpr std::size_t most_half_rows = 1024;
 constexpr std::size_t most_checked_rows = 1024;
 constexpr std::size_t least_checked_rows = 60;
 constexpr double good_fit = 0.02;  // rms of log N1
@@ -37,7 +38,7 @@ json fit_json(const std::optional<DecayFit>& fit, const std::string& rule) {
 // alpha's standard deviations, its drift with n, and the ranks that half the rows agree on.
 void add_uncertainty(const ReportContext& context, json& decay) {
   const auto& inputs = context.inputs;
-  const std::size_t rows = inputs.subset.size(), half = rows / 2;
+  const std::size_t rows = inputs.subset.size(), half = std::min(rows / 2, most_half_rows);
   const auto halves = sub_spectra(inputs.kernel, rows, half, half_draws, inputs.seed);
   const auto at_half = kappa_values(halves, half);
   // Of the rows looked at; of all rows it is smaller.
@@ -59,8 +60,8 @@ void add_uncertainty(const ReportContext& context, json& decay) {
   const auto add_point = [&](double n, const std::vector<double>& alphas) {
     if (!alphas.empty()) by_n.push_back({{"n", n}, {"alpha", mean(alphas)}});
   };
-  for (const std::size_t part : {8, 4}) {
-    const std::size_t m = rows / part;
+  for (const std::size_t part : {4, 2}) {
+    const std::size_t m = half / part;
     if (m < 20) continue;
     add_point(
         static_cast<double>(m),
@@ -72,7 +73,7 @@ void add_uncertainty(const ReportContext& context, json& decay) {
   }
   decay["alpha_by_n"] = std::move(by_n);
 
-  if (static_cast<double>(rows) == context.n()) {
+  if (static_cast<double>(rows) == context.n() && half == rows / 2) {
     decay["agreeing_rank"] =
         quantity(static_cast<double>(agreeing_rank(context.curve, halves, half)), "modes",
                  "N1 of n and n/2 rows agree within 5 % up to here");
@@ -131,16 +132,15 @@ json law_json(const LawCheck& check) {
   json law{{"law", law_name(check.model.law)},
            {"parameters", parameters},
            {"rms", check.model.rms},
+           {"extrapolation_rms", number(check.extrapolation_rms)},
            {"draws", check.draws},
            {"accepted", check.draws > 0 ? json(check.accepted()) : json(nullptr)},
            {"statistics", json::array()}};
-  law["extrapolation_rms"] =
-      std::isfinite(check.extrapolation_rms) ? json(check.extrapolation_rms) : json(nullptr);
   for (const auto& s : check.statistics) {
     law["statistics"].push_back({{"name", s.observed.name()},
                                  {"observed", s.observed.value},
-                                 {"low", s.low},
-                                 {"high", s.high},
+                                 {"low", number(s.low)},
+                                 {"high", number(s.high)},
                                  {"inside", s.inside()}});
   }
   return law;

@@ -61,9 +61,7 @@ SelfMeasured measure(std::span<const double> kernel, std::size_t n, std::size_t 
     const auto modes =
         held_out_modes(sub_matrix(kernel, n, split.train, split.train),
                        sub_matrix(kernel, n, split.test, split.train), m, split.test.size());
-    std::vector<double> known;
-    for (const std::size_t r : split.train) known.push_back(labels[r]);
-    const auto predictions = predict_along(modes, known, path);
+    const auto predictions = predict_along(modes, at_rows(labels, split.train), path);
     for (std::size_t i = 0; i < split.test.size(); ++i) {
       const std::size_t r = split.test[i];
       judged.count[r] += 1;
@@ -91,16 +89,15 @@ double CorrectedRisk::high() const {
   return risk * std::exp(in_95_percent * log_error);
 }
 
-std::optional<CorrectedRisk> corrected_risk(std::span<const double> kernel, std::size_t n,
+std::optional<CorrectedRisk> corrected_risk(std::span<const double> kernel,
+                                            const HeldOutModes& modes,
                                             std::span<const double> labels,
                                             std::span<const double> noise_variances,
                                             std::span<const std::int64_t> group, std::uint64_t seed,
                                             std::size_t draws) {
+  const std::size_t n = modes.train;
   ensure(labels.size() == n && noise_variances.size() == n, "{} labels, {} variances for {} rows",
          labels.size(), noise_variances.size(), n);
-  std::vector<std::size_t> all(n);
-  std::iota(all.begin(), all.end(), std::size_t{0});
-  const auto modes = held_out_modes(sub_matrix(kernel, n, all, all), {}, n, 0);
   const auto y = centred(labels);
   const double square = std::inner_product(y.begin(), y.end(), y.begin(), 0.0);
   if (modes.modes < 2 || !(square > 0) || n < 80) return std::nullopt;

@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "theory/held_out.hpp"
 #include "theory/learning_curve.hpp"
 
 namespace ntk::theory {
@@ -32,14 +33,16 @@ struct CorrectedRisk {
   double high() const;
 };
 
-// From the row-major (n, n) kernel, labels and their noise variances (n). `group` (n): rows that
-// are never divided between training and judging; empty = every row its own. Nothing where the
-// plug-in or a measured risk is not usable, or groups are too large for halves.
+// From the row-major (n, n) kernel, the modes of all its rows (held_out_modes), labels and their
+// noise variances (n). `group` (n): rows that are never divided between training and judging; empty
+// = every row its own. Nothing where the plug-in or a measured risk is not usable, or groups are
+// too large for halves.
 //
 // log_error adds up, as if independent: the standard error of M(n0/2); that of P(n0), by the
 // labels' noise; and the difference between the steps from n0/4 to n0/2 of log M and of log P, as
 // what the step from n0/2 to n0 may be off by.
-std::optional<CorrectedRisk> corrected_risk(std::span<const double> kernel, std::size_t n,
+std::optional<CorrectedRisk> corrected_risk(std::span<const double> kernel,
+                                            const HeldOutModes& modes,
                                             std::span<const double> labels,
                                             std::span<const double> noise_variances,
                                             std::span<const std::int64_t> group, std::uint64_t seed,

@@ -17,13 +17,6 @@ constexpr std::uint64_t growth_draws = 4;
 constexpr double growth_warning = 1.2;
 constexpr std::size_t most_rows = 2048;
 
-std::vector<std::size_t> kernel_rows(const TheoryInputs& inputs,
-                                     std::span<const std::size_t> rows) {
-  std::vector<std::size_t> result;
-  for (const std::size_t r : rows) result.push_back(static_cast<std::size_t>(inputs.subset[r]));
-  return result;
-}
-
 // A principal sub-matrix in its modes.
 struct SubSample {
   std::vector<std::size_t> rows;  // of the subset
@@ -37,7 +30,7 @@ SubSample sub_sample(const TheoryInputs& inputs, std::vector<std::size_t> rows) 
 
 // rkhs_norm2 of the GCV-stopped fit on the sub-sample; NaN where there is nothing to fit.
 double norm_on(const TheoryInputs& inputs, const SubSample& sub, const LabelSet& labels) {
-  const auto y = centred(at_rows(labels.values, kernel_rows(inputs, sub.rows)));
+  const auto y = centred(at_rows(labels.values, at_rows(inputs.subset, sub.rows)));
   double square = 0;
   for (const double v : y) square += v * v;
   const std::size_t count = sub.modes.modes;

@@ -6,31 +6,35 @@
 #include <cmath>
 #include <map>
 #include <numeric>
-#include <random>
 
 #include "base/error.hpp"
 #include "theory/effective_dimension.hpp"
 
 namespace ntk::theory {
 
-Split draw_split(std::size_t rows, std::span<const std::int64_t> group, std::size_t train_rows,
-                 std::size_t test_rows, std::uint64_t seed) {
+std::vector<std::vector<std::size_t>> shuffled_groups(std::size_t rows,
+                                                      std::span<const std::int64_t> group,
+                                                      std::uint64_t seed) {
   ensure(group.empty() || group.size() == rows, "{} group numbers for {} rows", group.size(), rows);
   std::map<std::int64_t, std::vector<std::size_t>> members;
   for (std::size_t i = 0; i < rows; ++i) {
     members[group.empty() ? static_cast<std::int64_t>(i) : group[i]].push_back(i);
   }
-  std::vector<const std::vector<std::size_t>*> order;
-  for (const auto& [number, list] : members) order.push_back(&list);
-  // Fisher-Yates with explicit draws: std::shuffle differs between standard libraries.
-  std::mt19937_64 random(seed);
-  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+  std::vector<std::vector<std::size_t>> order;
+  for (auto& [number, list] : members) order.push_back(std::move(list));
+  shuffle(order, seed);
+  return order;
+}
+
+Split draw_split(std::size_t rows, std::span<const std::int64_t> group, std::size_t train_rows,
+                 std::size_t test_rows, std::uint64_t seed) {
+  const auto order = shuffled_groups(rows, group, seed);
   Split split;
-  for (const auto* list : order) {
+  for (const auto& list : order) {
     auto& part = split.test.size() < test_rows ? split.test : split.train;
     const std::size_t wanted = (&part == &split.test ? test_rows : train_rows) - part.size();
-    part.insert(part.end(), list->begin(),
-                list->begin() + static_cast<std::ptrdiff_t>(std::min(wanted, list->size())));
+    part.insert(part.end(), list.begin(),
+                list.begin() + static_cast<std::ptrdiff_t>(std::min(wanted, list.size())));
   }
   require(split.test.size() == test_rows && split.train.size() == train_rows, ExitCode::input,
           "{} rows in {} groups do not give {} training and {} test rows (groups are never divided "

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <random>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "theory/linear_algebra.hpp"
@@ -15,6 +17,19 @@ namespace ntk::theory {
 struct Split {
   std::vector<std::size_t> train, test;
 };
+
+// Fisher and Yates with explicit draws: std::shuffle differs between standard libraries.
+template <class T>
+void shuffle(std::vector<T>& values, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[random() % i]);
+}
+
+// The rows of each group (rows with equal `group`; empty = every row its own), groups in seeded
+// random order, rows ascending.
+std::vector<std::vector<std::size_t>> shuffled_groups(std::size_t rows,
+                                                      std::span<const std::int64_t> group,
+                                                      std::uint64_t seed);
 
 // Draws whole groups (rows with equal `group`; empty = every row its own) in seeded random order:
 // into `test` until it holds test_rows, then into `train` until it holds train_rows. A group that
@@ -28,18 +43,14 @@ std::vector<double> sub_matrix(std::span<const double> matrix, std::size_t n,
                                std::span<const std::size_t> rows,
                                std::span<const std::size_t> columns);
 
-// values[rows[i]]; nothing of no values.
-template <class T, class Row>
-std::vector<T> at_rows(const std::vector<T>& values, std::span<const Row> rows) {
-  std::vector<T> result;
+// values[rows[i]]; nothing of no values. Vectors or spans.
+template <class Values, class Rows>
+auto at_rows(const Values& values, const Rows& rows) {
+  std::vector<typename Values::value_type> result;
   if (values.empty()) return result;
   result.reserve(rows.size());
-  for (const Row r : rows) result.push_back(values[static_cast<std::size_t>(r)]);
+  for (const auto r : rows) result.push_back(values[static_cast<std::size_t>(r)]);
   return result;
-}
-template <class T, class Row>
-std::vector<T> at_rows(const std::vector<T>& values, const std::vector<Row>& rows) {
-  return at_rows(values, std::span<const Row>(rows));
 }
 
 // A training block and a test block in the modes of the centred training kernel.

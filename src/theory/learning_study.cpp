@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <random>
 
 #include "base/error.hpp"
 #include "theory/extrapolation.hpp"
@@ -20,7 +19,6 @@ namespace {
 
 constexpr std::size_t study_path_points = 120;
 constexpr std::size_t random_parts = 64;
-constexpr std::size_t least_rows = 20;
 
 json rules_json(const RuleRisks& risks) {
   json rules = json::array();
@@ -35,12 +33,11 @@ json rules_json(const RuleRisks& risks) {
 }
 
 // Predicted at the training set's own size, without a look at the test rows.
-json corrected_json(const StudyRows& rows, const Split& split, const BlockLabels& data,
-                    std::uint64_t seed) {
+json corrected_json(const StudyRows& rows, const HeldOutModes& modes, const Split& split,
+                    const BlockLabels& data, std::uint64_t seed) {
   const auto kernel = sub_matrix(rows.kernel, rows.rows(), split.train, split.train);
-  const auto corrected =
-      corrected_risk(kernel, split.train.size(), data.labels, data.noise_variances,
-                     at_rows(rows.group, split.train), seed);
+  const auto corrected = corrected_risk(kernel, modes, data.labels, data.noise_variances,
+                                        at_rows(rows.group, split.train), seed);
   if (!corrected) return nullptr;
   return {{"risk", corrected->risk},
           {"low", corrected->low()},
@@ -90,11 +87,8 @@ StudySplit draw_study_split(const StudyRows& rows, std::size_t test_rows, std::u
     if (!in_test[r] && !shared) split.pool.push_back(r);
   }
   if (rows.group.empty()) {
-    std::mt19937_64 random(seed);
     for (std::size_t i = 0; i < test_rows; ++i) split.part.push_back(i % random_parts);
-    for (std::size_t i = test_rows; i > 1; --i) {
-      std::swap(split.part[i - 1], split.part[random() % i]);
-    }
+    shuffle(split.part, seed);
   }
   return split;
 }
@@ -105,11 +99,12 @@ StudyPlan plan_study(StudySplit split, std::vector<std::size_t> sizes, std::size
   require(!sizes.empty() && seeds > 0, ExitCode::usage,
           "a learning curve needs sizes and seeds ({} and {} are given) correct the job file",
           sizes.size(), seeds);
-  require(sizes.front() >= least_rows && sizes.back() <= split.pool.size() / 2, ExitCode::usage,
+  require(sizes.front() >= least_training_rows && sizes.back() <= split.pool.size() / 2,
+          ExitCode::usage,
           "training sets of {} to {} rows do not fit (each needs at least {}, and at most half of "
           "the {} rows that are left beside {} test rows, or all seeds would draw nearly the same) "
           "change theory.sizes or theory.test_samples, or use a kernel of more samples",
-          sizes.front(), sizes.back(), least_rows, split.pool.size(), split.test.size());
+          sizes.front(), sizes.back(), least_training_rows, split.pool.size(), split.test.size());
   return {std::move(split), std::move(sizes), seeds, seed};
 }
 
@@ -145,7 +140,7 @@ json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint&
     if (point.size + 1 == plan.sizes.size()) {
       const std::vector<double> at(plan.sizes.begin(), plan.sizes.end());
       if (!data.noise_variances.empty()) {
-        set["corrected"] = corrected_json(rows, split, data, plan.seed + draw);
+        set["corrected"] = corrected_json(rows, block.modes, split, data, plan.seed + draw);
       }
       set["plug_in"] = json::array();
       for (const auto& p : plug_in_curve(values, ridge_curve(values, static_cast<double>(n)),

@@ -39,6 +39,8 @@ struct StudySplit {
 // Throws Error(input) where the groups do not give so many test rows.
 StudySplit draw_study_split(const StudyRows& rows, std::size_t test_rows, std::uint64_t seed);
 
+inline constexpr std::size_t least_training_rows = 20;
+
 struct StudyPlan {
   StudySplit split;
   std::vector<std::size_t> sizes;  // training rows, ascending

@@ -53,11 +53,10 @@ HeldOutModes in_sample_modes(const HeldOutModes& modes) {
   return own;
 }
 
-// Risks of predictions (points, rows); NaN without a reference.
+// Risks of predictions (points, rows).
 std::vector<double> risks_of(std::span<const double> predictions, std::size_t points,
                              std::span<const double> reference, std::span<const double> variance) {
-  std::vector<double> risks(points, std::nan(""));
-  if (reference.empty()) return risks;
+  std::vector<double> risks(points);
   const std::size_t rows = predictions.size() / points;
   for (std::size_t p = 0; p < points; ++p) {
     risks[p] = measured_risk(predictions.subspan(p * rows, rows), reference, variance);
@@ -79,14 +78,10 @@ std::span<const RuleName> rule_names() {
 Block make_block(std::span<const double> kernel, std::size_t n, const Split& split,
                  std::span<const std::int64_t> group, std::uint64_t seed, std::size_t folds) {
   const auto own = sub_matrix(kernel, n, split.train, split.train);
-  std::vector<std::int64_t> own_group;
-  if (!group.empty()) {
-    for (const std::size_t r : split.train) own_group.push_back(group[r]);
-  }
   Block block;
   block.modes = held_out_modes(own, sub_matrix(kernel, n, split.test, split.train),
                                split.train.size(), split.test.size());
-  block.folds = draw_folds(own, split.train.size(), own_group, folds, seed);
+  block.folds = draw_folds(own, split.train.size(), at_rows(group, split.train), folds, seed);
   return block;
 }
 
@@ -134,20 +129,22 @@ RuleRisks rule_risks(const Block& block, const BlockLabels& data, std::span<cons
 
   std::vector<double> times(path.begin(), path.end());
   for (const auto& stop : stops) times.push_back(stop.second);
-  const auto own = in_sample_modes(modes);
+  const bool in_sample = !data.train_reference.empty();
+  const auto own = in_sample ? in_sample_modes(modes) : HeldOutModes();
   const auto out_of = [&](std::span<const double> at, Path kind) {
     return predict_along(modes, data.labels, at, kind);
   };
   const auto in_risks = [&](std::span<const double> at, Path kind) {
+    if (!in_sample) return std::vector<double>(at.size(), std::nan(""));
     return risks_of(predict_along(own, data.labels, at, kind), at.size(), data.train_reference,
                     data.train_reference_variance);
   };
   const auto add = [&](const char* rule, double eta, std::span<const double> predictions,
-                       double in_sample) {
+                       double in) {
     RuleRisk risk{rule,
                   eta,
                   measured_risk(predictions, data.test_reference, data.test_reference_variance),
-                  in_sample,
+                  in,
                   {}};
     if (!data.test_part.empty()) risk.parts = part_risks(predictions, data);
     result.rules.push_back(std::move(risk));
@@ -163,15 +160,13 @@ RuleRisks rule_risks(const Block& block, const BlockLabels& data, std::span<cons
     add(rule, times[at], std::span(flow).subspan(at * rows, rows), in[at]);
   };
   add_flow("oracle", best(out));
-  if (!data.train_reference.empty()) add_flow("oracle_in_sample", best(in));
+  if (in_sample) add_flow("oracle_in_sample", best(in));
   const auto ridge = out_of(path, Path::ridge);
   const std::size_t r =
       best(risks_of(ridge, path.size(), data.test_reference, data.test_reference_variance));
   add("ridge_oracle", path[r], std::span(ridge).subspan(r * rows, rows),
       in_risks(path.subspan(r, 1), Path::ridge)[0]);
   for (std::size_t i = 0; i < stops.size(); ++i) add_flow(stops[i].first, path.size() + i);
-  result.risk.assign(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(path.size()));
-  result.in_sample.assign(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(path.size()));
   result.labels = std::move(modal);
   return result;
 }

@@ -43,10 +43,9 @@ struct RuleRisk {
   std::vector<double> parts;  // the risk on each part of the test rows
 };
 struct RuleRisks {
-  std::vector<double> risk, in_sample;  // along the path given; without a reference NaN
-  double noise = 0;                     // variance used by the rules
-  LabelModes labels;                    // the training labels with that noise
-  double norm2 = 0;                     // of the GCV-tuned fit
+  double noise = 0;   // variance used by the rules
+  LabelModes labels;  // the training labels with that noise
+  double norm2 = 0;   // of the GCV-tuned fit
   std::vector<RuleRisk> rules;
 };
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "theory/decay_check.hpp"
+
 namespace ntk::theory {
 
 // One vector of labels over the kernel's rows (r = sample * rows_per_sample + output): a rater's
@@ -38,7 +40,7 @@ struct TheoryInputs {
   std::vector<double> reference, reference_variance;  // (n)
   std::vector<std::int64_t> group;                    // (n); empty = every row its own
   std::uint64_t seed = 1;                             // of all draws
-  std::size_t law_draws = 39;  // from a law of decay to judge it; 0 = none is judged
+  std::size_t law_draws = theory::law_draws;  // from a law of decay to judge it; 0 = none is judged
 };
 
 // The report. Numbers are objects {value, unit, rule}; `limits` says in words what could not be

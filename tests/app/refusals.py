@@ -7,7 +7,7 @@ import support
 from support import STATUS
 
 USAGE, INPUT, NUMERICAL, IO, RESOURCES = 2, 3, 4, 5, 6
-RANKS = (0, 2)  # 0: alone, without mpirun
+RANKS = (0, 4)  # 0: alone, without mpirun
 SECONDS = 30  # "within seconds", with room for a busy machine
 
 
@@ -25,7 +25,7 @@ class BadInput(support.Case):
         self.train = support.write_classes(self.home / "train.h5", self.generator, 12)
 
     def refused(self, code, *words, job=None, verb="kernel", overrides=(), **tables):
-        """The job is refused on one and on two ranks (both at once, each in a directory of its own
+        """The job is refused on one and on four ranks (both at once, each in a directory of its own
         unless the job is given), and no kernel appears."""
         own = job is None
         job = job or self.job(tables.pop("train", self.train), **tables)

@@ -2,7 +2,6 @@
 started and looked at."""
 
 import json
-import pathlib
 import subprocess
 import time
 
@@ -84,15 +83,6 @@ class StopCase(support.Case):
                 pass  # not there yet
             time.sleep(0.02)
         self.fail(f"the run ended by itself:\n{process.communicate()[0]}")
-
-    def programs(self, process):
-        """Process ids of the ranks."""
-        def name(member):
-            try:
-                return pathlib.Path(f"/proc/{member}/comm").read_text().strip()
-            except OSError:
-                return ""
-        return [m for m in support.session_of(process) if name(m) == "ntk"]
 
     def ends(self, process, code, status, within=20):
         """The output of a process that ends with this code and STATUS line in so many seconds."""

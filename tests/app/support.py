@@ -119,6 +119,16 @@ def session_of(process):
     return members
 
 
+def ranks_of(process):
+    """Process ids of the program in the session that `process` leads."""
+    def runs_program(member):
+        try:
+            return os.path.samefile(f"/proc/{member}/exe", PROGRAM)
+        except OSError:
+            return False  # ended meanwhile
+    return [member for member in session_of(process) if runs_program(member)]
+
+
 def kill(process):
     """SIGKILL to mpirun and all its ranks; returns when they are gone."""
     while members := session_of(process):

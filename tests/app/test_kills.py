@@ -8,7 +8,6 @@ NTK_KILLS and NTK_SEED say how many and which; a line of JSON a kill goes to NTK
 import json
 import math
 import os
-import pathlib
 import re
 import shutil
 import signal
@@ -189,12 +188,7 @@ class Kills(support.Case):
             if everyone:
                 support.kill(process)
                 return
-            def is_rank(member):
-                try:
-                    return pathlib.Path(f"/proc/{member}/comm").read_text().strip() == "ntk"
-                except OSError:
-                    return False
-            ranks = [member for member in support.session_of(process) if is_rank(member)]
+            ranks = support.ranks_of(process)
             if ranks:
                 try:
                     os.kill(self.choose(ranks), signal.SIGKILL)

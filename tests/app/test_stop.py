@@ -22,7 +22,7 @@ class OnRequest(StopCase):
         job = self.job()
         process = self.start(job, 4)
         self.wait_for_tiles(process)
-        os.kill(self.programs(process)[-1], signal.SIGTERM)
+        os.kill(support.ranks_of(process)[-1], signal.SIGTERM)
         self.ends(process, 85, STOPPED)
         self.goes_on(job, 0, self.assert_stopped("signal SIGTERM"))
 

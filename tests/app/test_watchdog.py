@@ -11,7 +11,7 @@ class Watchdog(StopCase):
     def test_stack_of_a_living_run(self):
         process = self.start(self.job(), 2, slow=0.02)
         self.wait_for_tiles(process)
-        for rank in self.programs(process):
+        for rank in support.ranks_of(process):
             os.kill(rank, signal.SIGUSR2)
         out = self.ends(process, 0, "complete", within=120)
         self.assertEqual(out.count("stack, as asked for by SIGUSR2"), 2, out)
@@ -21,7 +21,7 @@ class Watchdog(StopCase):
         job = self.job(run={"watchdog_minutes": 0.2})
         process = self.start(job, 4)
         self.wait_for_tiles(process)
-        frozen = self.programs(process)[2]
+        frozen = support.ranks_of(process)[2]
         os.kill(frozen, signal.SIGSTOP)
         out = self.ends(process, 7, "internal error", within=60)
         self.assertIn("no progress for", out)
