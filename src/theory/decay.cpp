@@ -36,7 +36,7 @@ std::optional<DecayFit> rank_decay(std::span<const double> eigenvalues, std::siz
   }
   const Line line = fit_line(x, y, w);
   return DecayFit{-line.slope, static_cast<double>(first), static_cast<double>(last), x.size(),
-                  line.rms};
+                  line.rms,    std::exp(line.intercept)};
 }
 
 std::vector<DecayFit> local_slopes(std::span<const double> eigenvalues, double floor) {

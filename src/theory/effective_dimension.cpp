@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numbers>
 
 #include "base/error.hpp"
 #include "theory/linear_algebra.hpp"
@@ -55,7 +57,10 @@ std::optional<DecayFit> kappa_decay(const RidgeCurve& curve, double low, double 
   if (x.size() < least) return std::nullopt;
   const Line line = fit_line(x, y, std::vector<double>(x.size(), 1.0));
   if (!(line.slope < 0)) return std::nullopt;
-  return DecayFit{-1 / line.slope, low, high, x.size(), line.rms};
+  const double alpha = -1 / line.slope, part = std::numbers::pi / alpha;
+  const double scale = alpha > 1 ? std::pow(std::exp(line.intercept) * std::sin(part) / part, alpha)
+                                 : std::numeric_limits<double>::quiet_NaN();
+  return DecayFit{alpha, low, high, x.size(), line.rms, scale};
 }
 
 KappaWindows kappa_windows(const RidgeCurve& curve) {

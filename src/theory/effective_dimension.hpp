@@ -34,11 +34,13 @@ struct DecayFit {
   double alpha = 0;
   double low = 0, high = 0;  // the window: df or ranks
   std::size_t points = 0;
-  double rms = 0;  // rms residual of the logarithm
+  double rms = 0;    // rms residual of the logarithm
+  double scale = 0;  // A of l_k = A k^-alpha; NaN where the fit does not tell
 };
 
 // alpha = -1/slope of log df on log kappa over low <= df <= high (unweighted least squares).
-// Nothing when the window holds fewer than `least` points or is narrower than a factor 2.
+// Nothing when the window holds fewer than `least` points or is narrower than a factor 2. The scale
+// is that of the power law's df = (A/kappa)^{1/alpha} (pi/alpha) / sin(pi/alpha).
 // It cannot return alpha < 1: it assumes a trace-class kernel and is no evidence for one.
 std::optional<DecayFit> kappa_decay(const RidgeCurve& curve, double low, double high,
                                     std::size_t least = 10);
