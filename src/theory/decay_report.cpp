@@ -9,8 +9,8 @@
 #include "theory/decay.hpp"
 #include "theory/decay_check.hpp"
 #include "theory/linear_algebra.hpp"
+#include "theory/rates.hpp"
 #include "theory/report_parts.hpp"
-#include "theory/stopping.hpp"
 #include "theory/sub_spectra.hpp"
 
 namespace ntk::theory {

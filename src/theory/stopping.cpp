@@ -41,8 +41,4 @@ double critical_radius2(std::span<const double> eigenvalues, double n, double no
   return norm2 / rwy_stop(eigenvalues, n, noise_variance, norm2);
 }
 
-double worst_case_exponent(double alpha) {
-  return -alpha / (alpha + 1);
-}
-
 }  // namespace ntk::theory

@@ -21,7 +21,4 @@ double rwy_stop(std::span<const double> eigenvalues, double n, double noise_vari
 double critical_radius2(std::span<const double> eigenvalues, double n, double noise_variance,
                         double norm2);
 
-// Worst-case exponent of the excess risk in n, -alpha/(alpha + 1).
-double worst_case_exponent(double alpha);
-
 }  // namespace ntk::theory

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "theory/effective_dimension.hpp"
-#include "theory/stopping.hpp"
+#include "theory/rates.hpp"
 #include "theory/test_kernels.hpp"
 
 namespace ntk::theory {

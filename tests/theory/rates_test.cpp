@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "theory/filter.hpp"
+#include "theory/rates.hpp"
 #include "theory/stopping.hpp"
 #include "theory/test_kernels.hpp"
 
