@@ -39,6 +39,16 @@ std::vector<LearningPoint> plug_in_curve(std::span<const double> eigenvalues,
                                          const RidgeCurve& curve, const LabelModes& labels,
                                          double noise_variance, std::span<const double> sizes);
 
+// The excess risk at each of `sizes` without stopping (or ridge): where the labels are interpolated
+// or, in a kernel with fewer modes than n, fitted as well as it can. The same formula at ridge ->
+// 0, i.e. at the kappa with N1(kappa) = n, or at the least kappa of the curve where all modes give
+// less than n (Bordelon, Canatar and Pehlevan, arXiv 2002.02561; Hastie, Montanari, Rosset and
+// Tibshirani, arXiv 1903.08560). Not usable at n near the kernel's own rows: there are no labels
+// left to judge by. The errors of B at one kappa, not the choice of it, make the standard error.
+std::vector<LearningPoint> never_stop_curve(std::span<const double> eigenvalues,
+                                            const RidgeCurve& curve, const LabelModes& labels,
+                                            double noise_variance, std::span<const double> sizes);
+
 // Slope of log risk on log n by least squares. NaN unless every point is usable.
 double learning_slope(std::span<const LearningPoint> curve);
 

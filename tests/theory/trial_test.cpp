@@ -1,33 +1,19 @@
-// A real kernel: MiniLM on 1,024 rated movie snippets (fixtures/trial, made by make_trial.py).
+// A real kernel (trial_fixture.hpp): what its eigenvalues and its labels' projections say.
 #include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "theory/decay.hpp"
 #include "theory/decay_check.hpp"
 #include "theory/learning_curve.hpp"
-#include "theory/linear_algebra.hpp"
+#include "theory/rates.hpp"
+#include "theory/source.hpp"
 #include "theory/summary.hpp"
+#include "theory/trial_fixture.hpp"
 
 namespace ntk::theory {
 namespace {
 
-const nlohmann::json& trial() {
-  static const nlohmann::json fixture = [] {
-    const char* folder = std::getenv("NTK_FIXTURES");
-    if (!folder) throw std::runtime_error("NTK_FIXTURES is not set: run the tests with ctest");
-    std::ifstream file(std::string(folder) + "/trial/trial.json");
-    return nlohmann::json::parse(file);
-  }();
-  return fixture;
-}
-
-std::vector<double> numbers(const nlohmann::json& j) {
-  return j.get<std::vector<double>>();
-}
+using test::numbers;
+using test::trial;
 
 TEST(Trial, DecayExponentsAndRankSlopes) {
   const auto l = numbers(trial().at("eigenvalues"));
@@ -61,6 +47,16 @@ TEST(Trial, NoLawOfDecayPasses) {
   EXPECT_NEAR(broken[1], 0.62, 0.03);
   EXPECT_NEAR(broken[2], 1.37, 0.04);
   EXPECT_NEAR(broken[3], 115, 12);
+  // Draws of the broken law have too steep ranks, those of the power law too large a first one.
+  const auto drawn = [&](std::size_t law, std::size_t statistic) {
+    const auto& s = checks[law].statistics.at(statistic);
+    return 0.5 * (s.low + s.high);
+  };
+  EXPECT_EQ(checks[1].statistics.at(1).observed.name(), "slope [5, 50]");
+  EXPECT_NEAR(drawn(1, 1), 0.58, 0.06);
+  EXPECT_NEAR(drawn(1, 2), 1.00, 0.06);
+  EXPECT_NEAR(drawn(1, 0) / l[0], 1.16, 0.15);
+  EXPECT_NEAR(drawn(0, 0) / l[0], 4.7, 1.2);
   // The power law's first eigenvalue would be several times too large.
   EXPECT_GT(checks[0].statistics[0].low, 4 * l[0]);
   EXPECT_GT(checks[0].extrapolation_rms, 10 * checks[1].extrapolation_rms);
@@ -69,13 +65,9 @@ TEST(Trial, NoLawOfDecayPasses) {
 std::vector<LearningPoint> curve_of(const std::string& name) {
   const auto l = numbers(trial().at("eigenvalues"));
   const auto values = std::span(l).first(1023);
-  const auto& set = trial().at(name);
-  const auto y = centred(numbers(set.at("labels")));
-  const auto labels = label_modes(
-      numbers(set.at("projections")), std::inner_product(y.begin(), y.end(), y.begin(), 0.0),
-      numbers(set.at("mode_variances")), mean(numbers(set.at("variances"))), 1024, 1, 1023);
   const std::vector<double> sizes{64, 128, 256, 512, 768};
-  return plug_in_curve(values, ridge_curve(values, 1024), labels, 0.973, sizes);
+  return plug_in_curve(values, ridge_curve(values, 1024), test::trial_labels(name),
+                       test::trial_noise, sizes);
 }
 
 TEST(Trial, PlugInCurveFromTheRatersMean) {
@@ -93,6 +85,40 @@ TEST(Trial, PlugInCurveFromOneRater) {
   for (std::size_t i = 0; i < expected.size(); ++i) {
     EXPECT_NEAR(curve[i].risk, expected[i], 0.006) << curve[i].n;
   }
+}
+
+// Exponents of the risk from null-corrected tail sums, over three windows.
+TEST(Trial, SourceAwareExponents) {
+  const auto tails = tail_sums(test::trial_labels("rating_mean"));
+  const auto exponent = [&](std::size_t first, std::size_t last) {
+    return noisy_exponent(tail_fit(tails, first, last).value().exponent);
+  };
+  EXPECT_NEAR(exponent(5, 50), -0.169, 5e-4);
+  EXPECT_NEAR(exponent(5, 100), -0.164, 5e-4);
+  EXPECT_NEAR(exponent(20, 200), -0.155, 5e-4);
+  // One rater's noise is below the signal everywhere, and comes off.
+  const auto noisy = test::trial_labels("one_rater");
+  EXPECT_GT(signal_rank(noisy), 200u);
+  const auto fits = tail_fits(noisy);
+  ASSERT_EQ(fits.size(), 3u);
+  for (const auto& fit : fits) EXPECT_NEAR(noisy_exponent(fit.exponent), -0.16, 0.02);
+}
+
+// Never stopping over the best stop, measured: 1.02, 1.02, 1.05, 1.10.
+TEST(Trial, NeverStoppingCostsLittle) {
+  const auto l = numbers(trial().at("eigenvalues"));
+  const auto values = std::span(l).first(1023);
+  const auto curve = ridge_curve(values, 1024);
+  const auto labels = test::trial_labels("one_rater");
+  const std::vector<double> sizes{64, 128, 256, 512, 1024};
+  const auto best = plug_in_curve(values, curve, labels, test::trial_noise, sizes);
+  const auto never = never_stop_curve(values, curve, labels, test::trial_noise, sizes);
+  const std::vector<double> measured{3.373 / 3.315, 3.019 / 2.953, 2.723 / 2.585, 2.571 / 2.333};
+  for (std::size_t i = 0; i < 4; ++i) {
+    ASSERT_TRUE(never[i].usable());
+    EXPECT_NEAR(never[i].risk / best[i].risk, measured[i], 0.015) << sizes[i];
+  }
+  EXPECT_FALSE(never[4].usable());  // no label is left to judge by
 }
 
 TEST(Trial, SummaryTellsTheStory) {
