@@ -1,4 +1,4 @@
-// Spectra, effective dimension and decay against exact and designed kernels.
+// Effective dimension and decay against exact and designed kernels.
 #include "theory/decay.hpp"
 
 #include <gtest/gtest.h>
@@ -14,14 +14,6 @@ using test::Draw;
 
 double gaussian_kernel(double x, double y) {
   return std::exp(-(x - y) * (x - y) / 2);
-}
-
-std::vector<double> grid(std::size_t n) {
-  std::vector<double> x;
-  for (std::size_t i = 1; i <= n; ++i) {
-    x.push_back(static_cast<double>(i) / static_cast<double>(n));
-  }
-  return x;
 }
 
 std::vector<double> law(std::size_t n, double (*l)(double)) {
@@ -52,44 +44,6 @@ const SymmetricEigen& slow_features() {
         test::gram(test::power_features(n, p, 1.2, draw), n, p, test::power_tail(p, 1.2)), n);
   }();
   return e;
-}
-
-TEST(Spectra, MinKernelOnAGridIsExact) {
-  const auto e = test::kernel_eigen(grid(200), test::min_kernel);
-  const auto exact = test::min_grid_spectrum(200);
-  for (std::size_t k = 0; k < 200; ++k) {
-    EXPECT_NEAR(e.values[k], exact[k], 1e-12 * exact[0]) << k;
-  }
-  const auto large = test::min_grid_spectrum(20000);
-  EXPECT_NEAR(large[0], 0.405285, 1e-4);
-  EXPECT_NEAR(large[1], 0.045032, 1e-5);
-}
-
-TEST(Spectra, PeriodicSplinesOnAGrid) {
-  const auto x = grid(400);
-  const auto m1 = test::kernel_eigen(x, [](double a, double b) {
-    const double d = std::abs(a - b);
-    return (d * d - d + 1.0 / 6) / 2;
-  });
-  const auto m2 = test::kernel_eigen(x, [](double a, double b) {
-    const double d = std::abs(a - b);
-    return -(d * d * d * d - 2 * d * d * d + d * d - 1.0 / 30) / 24;
-  });
-  EXPECT_NEAR(m1.values[0], 2.533e-2, 2e-5);
-  EXPECT_NEAR(m1.values[1], 2.533e-2, 2e-5);
-  EXPECT_NEAR(m1.values[2], 6.333e-3, 1e-5);
-  EXPECT_NEAR(m2.values[0], 6.416e-4, 1e-7);
-  EXPECT_NEAR(m2.values[1], 6.416e-4, 1e-7);
-  EXPECT_NEAR(m2.values[3], 4.010e-5, 1e-8);
-}
-
-TEST(Spectra, GaussianKernelFollowsTheGoldenRatio) {
-  Draw draw(13);
-  const auto e = test::kernel_eigen(draw.normals(1024), gaussian_kernel);
-  const double phi = std::numbers::phi;
-  for (int k = 0; k < 4; ++k) {
-    EXPECT_NEAR(e.values[static_cast<std::size_t>(k)] * std::pow(phi, 2 * k + 1), 1, 0.1) << k;
-  }
 }
 
 TEST(EffectiveDimension, PowerLawHasItsClosedForm) {
@@ -128,8 +82,8 @@ TEST(EffectiveDimension, SurvivesASlowTailWhereAFullRangeLineFails) {
   EXPECT_LT(fit->alpha, 1.22);
   const auto line = rank_decay(e.values, 5, 1024, RankWeights::equal);
   ASSERT_TRUE(line);
-  EXPECT_LT(line->alpha, 0.85);  // reports a kernel without finite trace
-  EXPECT_GT(line->alpha, 0.75);
+  EXPECT_NEAR(line->alpha, 0.79, 0.03);  // it reports a kernel without a finite trace: it must fail
+  EXPECT_LT(line->alpha, 1.15);
 }
 
 TEST(EffectiveDimension, DoesNotDependOnTheScale) {
@@ -199,7 +153,7 @@ TEST(Decay, ClassifiesRealKernels) {
   const auto fast = classify_decay(smooth.values, rounding_floor(smooth), 0);
   EXPECT_EQ(fast.kind, "exponential or faster");
   ASSERT_FALSE(fast.windows.empty());
-  EXPECT_GT(fast.windows[0].g, 0.8);
+  EXPECT_NEAR(fast.windows[0].g, 1.8, 0.3);
 
   const auto quadratic =
       test::kernel_eigen(x, [](double a, double b) { return (1 + a * b) * (1 + a * b); });
