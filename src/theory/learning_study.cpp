@@ -64,6 +64,23 @@ BlockLabels block_labels(const StudyLabels& labels, const StudyPlan& plan, const
   return block;
 }
 
+void check_finite(const StudyRows& rows) {
+  const auto finite = [](const std::vector<double>& values) {
+    return std::ranges::all_of(values, [](double v) { return std::isfinite(v); });
+  };
+  require(finite(rows.kernel), ExitCode::numerical,
+          "the kernel holds a value that is not finite (its file may be damaged) check it with "
+          "`ntk kernel --verify`, or make it again");
+  for (const auto& labels : rows.labels) {
+    require(finite(labels.values) && finite(labels.noise_variances) && finite(labels.reference) &&
+                finite(labels.reference_variance),
+            ExitCode::input,
+            "label set {} holds a label, reference or variance that is not finite (risks would "
+            "mean nothing) correct the data file",
+            labels.name);
+  }
+}
+
 }  // namespace
 
 std::size_t StudyRows::rows() const {
@@ -72,6 +89,7 @@ std::size_t StudyRows::rows() const {
 
 StudySplit draw_study_split(const StudyRows& rows, std::size_t test_rows, std::uint64_t seed) {
   const std::size_t n = rows.rows();
+  check_finite(rows);
   StudySplit split;
   split.test = draw_split(n, rows.group, 0, test_rows, seed).test;
   std::map<std::int64_t, std::size_t> tested;  // group, its part

@@ -36,7 +36,8 @@ struct StudySplit {
   std::vector<std::size_t> pool, test;
   std::vector<std::size_t> part;  // of each test row: its group, or one of 64 random parts
 };
-// Throws Error(input) where the groups do not give so many test rows.
+// Throws Error(input) where the groups do not give so many test rows or labels are not finite,
+// Error(numerical) where the kernel is not.
 StudySplit draw_study_split(const StudyRows& rows, std::size_t test_rows, std::uint64_t seed);
 
 inline constexpr std::size_t least_training_rows = 20;

@@ -6,47 +6,14 @@
 #include <numeric>
 
 #include "base/error.hpp"
-#include "theory/test_kernels.hpp"
+#include "theory/test_inputs.hpp"
 
 namespace ntk::theory {
 namespace {
 
 using test::Draw;
-
-constexpr double noise = 0.01;
-
-// Gaussian features of alpha = 1.5 (n by n kernel times `scale`), a target that uses them all,
-// labels with noise of variance 0.01, references without.
-TheoryInputs make_inputs(std::size_t n, double scale = 1) {
-  Draw draw(61);
-  constexpr std::size_t p = 1000;
-  const auto z = test::power_features(n, p, 1.5, draw);
-  TheoryInputs inputs;
-  inputs.samples = static_cast<std::int64_t>(n);
-  inputs.kernel = test::gram(z, n, p, test::power_tail(p, 1.5));
-  for (double& v : inputs.kernel) v *= scale;
-  inputs.raw_eigenvalues = test::scaled_eigen(inputs.kernel, n).values;
-  auto centred_kernel = inputs.kernel;
-  centre_kernel(centred_kernel, n);
-  const auto e = test::scaled_eigen(centred_kernel, n);
-  inputs.eigenvalues = e.values;
-  LabelSet labels{"target", {}, {}};
-  for (std::size_t i = 0; i < n; ++i) {
-    double truth = 1;
-    for (std::size_t k = 0; k < p; ++k) {
-      truth += z[i * p + k] * std::pow(static_cast<double>(k + 1), -0.35) * (k % 3 ? 1 : -1);
-    }
-    labels.values.push_back(truth + std::sqrt(noise) * draw.normal());
-    inputs.reference.push_back(truth);
-    inputs.subset.push_back(static_cast<std::int64_t>(i));
-  }
-  inputs.reference_variance.assign(n, 0.0);
-  inputs.noise_variances.assign(n, noise);
-  inputs.noise_modes = project_variances(e, inputs.noise_variances);
-  labels.projections = project(e, labels.values);
-  inputs.labels = {labels};
-  return inputs;
-}
+using test::make_inputs;
+using test::noise;
 
 // Another label for one row.
 void relabel(TheoryInputs& inputs, std::size_t row, double label) {

@@ -1,5 +1,5 @@
-// The real kernel behind the trial tests: MiniLM on 1,024 rated movie snippets (fixtures/trial, made
-// by make_trial.py).
+// The real kernel behind the trial tests: MiniLM on 1,024 rated movie snippets (fixtures/trial,
+// made by make_trial.py).
 #pragma once
 
 #include <cblas.h>
