@@ -132,6 +132,23 @@ std::vector<theory::LabelSet> label_sets(const Job& job, const store::SampleTabl
   return sets;
 }
 
+// The training of the job file, where it has one.
+std::optional<theory::Training> training_of(const Job& job, const store::KernelReader& kernel,
+                                            std::int64_t samples) {
+  const auto& asked = job.theory;
+  if (asked.learning_rate == 0) return std::nullopt;
+  theory::Training training;
+  training.optimiser = theory::optimiser_named(asked.optimiser);
+  training.loss = theory::loss_named(asked.loss);
+  training.schedule = theory::schedule_named(asked.schedule);
+  training.learning_rate = asked.learning_rate;
+  training.momentum = asked.momentum;
+  training.batch = static_cast<double>(std::min(asked.batch_size, samples));
+  training.samples = static_cast<double>(samples);
+  training.outputs = static_cast<double>(kernel.output_columns());
+  return training;
+}
+
 // theory.json as it lies there, null when it is not of this mark.
 json stored_theory(const std::string& path, const std::string& mark) {
   std::ifstream file(path);
@@ -156,6 +173,7 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   inputs.seed = static_cast<std::uint64_t>(job.run.seed);
   inputs.law_draws = static_cast<std::size_t>(job.theory.law_draws);
   inputs.f0_kept = job.theory.f0 == "keep";
+  inputs.training = training_of(job, kernel, inputs.samples);
   inputs.eigenvalues = h5::read<double>(spectrum, place + "/eigenvalues");
   if (const std::string raw = "/" + name + "/raw/eigenvalues"; h5::exists(spectrum, raw)) {
     inputs.raw_eigenvalues = h5::read<double>(spectrum, raw);
@@ -214,6 +232,12 @@ json run_theory(MPI_Comm comm, const Job& job) {
                       {"sizes", job.theory.sizes},
                       {"seeds", job.theory.seeds},
                       {"test_samples", job.theory.test_samples},
+                      {"learning_rate", job.theory.learning_rate},
+                      {"batch_size", job.theory.batch_size},
+                      {"momentum", job.theory.momentum},
+                      {"schedule", job.theory.schedule},
+                      {"loss", job.theory.loss},
+                      {"optimiser", job.theory.optimiser},
                       {"seed", job.run.seed},
                       {"kernels", job.spectrum.kernels}};
   std::optional<store::KernelReader> kernel;

@@ -66,6 +66,12 @@ struct Job {
     std::int64_t law_draws = 39;          // spectra drawn from a law of decay to judge it
     std::int64_t seeds = 20;              // training sets a size
     std::int64_t test_samples = 0;        // 0 = a quarter, at most 1024
+    // A training that stopping times are converted to; learning rate 0 = none.
+    double learning_rate = 0, momentum = 0;
+    std::int64_t batch_size = 0;        // 0 = all samples
+    std::string optimiser = "sgd";      // sgd | adam
+    std::string schedule = "constant";  // constant | linear
+    std::string loss = "mean";  // mean | sum_outputs | half_mean | half_sum_outputs | cross_entropy
   } theory;
   bool has_spectrum = false;  // the table stands in the job file: `ntk run` does that stage
   bool has_theory = false;

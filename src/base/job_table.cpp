@@ -318,6 +318,22 @@ std::vector<JobKey> make_keys() {
       integer_key<I>("theory", "test_samples",
                      "of learning curves, the same for all sets; 0 = a quarter, at most 1024",
                      NTK_FIELD(I, theory.test_samples), 0),
+      real_key("theory", "learning_rate",
+               "of a training that stopping times are converted to; 0 = none",
+               NTK_FIELD(double, theory.learning_rate), true),
+      integer_key<I>("theory", "batch_size", "samples a step of it; 0 = all",
+                     NTK_FIELD(I, theory.batch_size), 0),
+      real_key("theory", "momentum", "of it (heavy ball), below 1",
+               NTK_FIELD(double, theory.momentum), true),
+      text_key("theory", "schedule", "of its learning rate: constant | linear (decay to zero)",
+               NTK_FIELD(S, theory.schedule), {"constant", "linear"}),
+      text_key("theory", "loss",
+               "squared, mean over samples and outputs | summed over outputs | with 1/2 in front | "
+               "cross_entropy (not converted)",
+               NTK_FIELD(S, theory.loss),
+               {"mean", "sum_outputs", "half_mean", "half_sum_outputs", "cross_entropy"}),
+      text_key("theory", "optimiser", "sgd | adam (not converted)", NTK_FIELD(S, theory.optimiser),
+               {"sgd", "adam"}),
   };
 }
 

@@ -1,4 +1,4 @@
-// What one label vector says on the centred kernel: noise, norm, learning curve, stopping times.
+// What one label vector says on the centred kernel: noise, norm, learning curve.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -7,7 +7,6 @@
 #include "theory/learning_curve.hpp"
 #include "theory/linear_algebra.hpp"
 #include "theory/report_parts.hpp"
-#include "theory/stopping.hpp"
 
 namespace ntk::theory {
 
@@ -25,25 +24,6 @@ double centred_square(const std::vector<double>& labels, std::int64_t outputs) {
     for (const double v : centred(of_output)) square += v * v;
   }
   return square;
-}
-
-json stop_json(const ReportContext& context, const LabelModes& labels, double eta,
-               const std::string& rule) {
-  const bool never = std::isinf(eta);
-  const auto residual = flow_residual(context.values, eta);
-  json stop = quantity(eta, "1/l of K/n", rule);
-  stop["never"] = never;
-  stop["steps"] = quantity(eta * context.values[0], "steps of size 1/l_1", "eta l_1, centred");
-  stop["df"] = quantity(degrees_of_freedom(residual), "modes", "sum 1 - exp(-eta l_k)");
-  // The signal's power without its noise: unbiased, so that a mode's share can be negative.
-  auto signal = labels.power;
-  for (std::size_t k = 0; k < signal.size(); ++k) signal[k] -= labels.noise[k];
-  const Risk risk =
-      in_sample_risk(residual, signal, labels.noise, labels.outside_power - labels.outside_noise);
-  stop["in_sample_bias"] =
-      quantity(risk.bias, "y^2", "sum S_k^2 ((u_k y)^2/n - nz_k), S_k = exp(-eta l_k)");
-  stop["in_sample_variance"] = quantity(risk.variance, "y^2", "sum (1 - S_k)^2 nz_k");
-  return stop;
 }
 
 }  // namespace
@@ -92,7 +72,6 @@ std::optional<PreparedLabels> prepare_labels(ReportContext& context, const Label
 
 json label_report(ReportContext& context, const LabelSet& labels, const PreparedLabels& p) {
   const auto& values = context.values;
-  const double n = context.n();
   const auto samples = static_cast<double>(context.inputs.samples);
   const auto say = [&](std::vector<std::string>& list, const std::string& what) {
     list.push_back("label set " + labels.name + ": " + what);
@@ -113,11 +92,13 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
     rows.push_back(sizes.back() * static_cast<double>(context.inputs.rows_per_sample));
   }
   const auto curve = plug_in_curve(values, context.curve, p.modes, p.noise, rows);
+  const auto never = never_stop_curve(values, context.curve, p.modes, p.noise, rows);
   json points = json::array();
   std::string unusable;
   for (std::size_t i = 0; i < curve.size(); ++i) {
     json point{{"n", sizes[i]}, {"standard_error", curve[i].standard_error}, {"df", curve[i].df}};
     point["risk"] = curve[i].usable() ? json(curve[i].risk) : json(nullptr);
+    point["never_stopping"] = never[i].usable() ? json(never[i].risk) : json(nullptr);
     point["noise_share"] = curve[i].usable() ? json(curve[i].noise_share) : json(nullptr);
     if (!curve[i].usable())
       unusable += (unusable.empty() ? "" : ", ") + fmt::format("{}", sizes[i]);
@@ -128,7 +109,7 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
       {"rule",
        "predicted excess risk of a ridge at n samples, from this kernel and all its labels "
        "(deterministic equivalent); the ridge is the one whose risk + standard_error is least; "
-       "standard_error is that of label noise alone"},
+       "standard_error is that of label noise alone; never_stopping at ridge -> 0, where N1 = n"},
       {"curve", points},
       {"slope", quantity(learning_slope(curve), "1", "log risk on log n over n/8 to n")}};
   if (!unusable.empty()) {
@@ -136,36 +117,9 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
                             ": it is less than twice the error that the labels' noise makes in it");
   }
 
-  // Stopping times.
-  const auto grid = eta_grid(values);
-  json stops;
-  stops["gcv"] = stop_json(context, p.modes, p.gcv_eta, "minimum of (RSS/n)/(1 - df/n)^2");
-  if (p.gcv_eta >= grid[gcv_points(values, p.modes, grid) - 1]) {
-    say(context.caveats,
-        "GCV finds no reason to stop, so effective_noise and rkhs_norm2 are those of a late fit");
-  }
-  const bool noisy = p.noise > 1e-12 * p.modes.total_power();
-  if (noisy) {
-    stops["sure"] = stop_json(context, p.modes, sure_stop(values, p.modes, grid),
-                              "minimum of RSS/n + 2 sum (1 - S_k) nz_k");
-    stops["discrepancy"] = stop_json(context, p.modes, discrepancy_stop(values, p.modes, p.noise),
-                                     "first RSS/n <= noise variance");
-  }
-  if (!noisy || !(p.norm2 > 0)) {
-    say(context.limits,
-        noisy ? "no Raskutti-Wainwright-Yu stopping time: the GCV-stopped fit has norm zero"
-              : "no stopping time but GCV's: without noise there is no reason to stop early");
-  } else {
-    const double eta = rwy_stop(values, n, p.noise, p.norm2);
-    const double radius = critical_radius2(values, n, p.noise, p.norm2);
-    json rwy = stop_json(context, p.modes, eta,
-                         "last eta with sum min(l_k, 1/eta) <= n R^2/(4 e^2 s^2 eta^2)");
-    rwy["critical_radius2"] = quantity(radius, "y^2", "R^2 e_n^2");
-    rwy["bound"] = quantity(12 * radius, "y^2", "12 R^2 e_n^2, bound on the in-sample risk");
-    rwy["vacuous"] = 12 * radius > p.modes.signal();
-    stops["rwy"] = std::move(rwy);
-  }
-  set["stopping"] = std::move(stops);
+  set["target"] = target_report(context, labels, p);
+  set["regime"] = regime_report(set["plug_in"], p);
+  set["stopping"] = stop_report(context, labels, p);
   return set;
 }
 

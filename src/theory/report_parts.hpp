@@ -13,6 +13,9 @@
 
 namespace ntk::theory {
 
+// Exponents below it count as 1, which a flat spectrum has: no power law with a trace.
+inline constexpr double least_alpha = 1.001;
+
 nlohmann::json number(double value);  // null where it is not finite
 
 // {value, unit, rule}.
@@ -25,6 +28,8 @@ struct ReportContext {
   RidgeCurve curve;
   std::vector<std::string>& limits;
   std::vector<std::string>& caveats;
+  nlohmann::json decay = {};              // decay_report, once it is there
+  std::optional<Training> training = {};  // where stops can be converted
   double n() const {
     return static_cast<double>(inputs.samples) * static_cast<double>(inputs.rows_per_sample);
   }
@@ -44,6 +49,23 @@ struct PreparedLabels {
 
 // Nothing (and a limit) for labels without variance or signal.
 std::optional<PreparedLabels> prepare_labels(ReportContext& context, const LabelSet& labels);
+
+// Alignment, cumulative power, tails and the exponents that follow from them.
+nlohmann::json target_report(ReportContext& context, const LabelSet& labels,
+                             const PreparedLabels& prepared);
+
+// Noise share, null and never stopping over the best stop, from label_report's "plug_in".
+nlohmann::json regime_report(const nlohmann::json& plug_in, const PreparedLabels& prepared);
+
+// Stopping times by rule. Reads context.decay and context.training.
+nlohmann::json stop_report(ReportContext& context, const LabelSet& labels,
+                           const PreparedLabels& prepared);
+
+// Sets context.training; null (and a limit) where times do not convert to the user's training.
+nlohmann::json training_report(ReportContext& context);
+
+// A limit where exponents are no predictions.
+void judge_exponents(const nlohmann::json& decay, std::vector<std::string>& limits);
 
 nlohmann::json label_report(ReportContext& context, const LabelSet& labels,
                             const PreparedLabels& prepared);

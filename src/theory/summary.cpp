@@ -61,7 +61,8 @@ void check_inputs(const TheoryInputs& inputs, std::size_t n) {
           "noise variances do not fit the kernel (it needs {} finite values of at least 0) correct "
           "the data file, or set theory.noise_variance to \"estimate\"",
           n);
-  require(v.empty() || inputs.noise_modes.size() == n, ExitCode::input,
+  require(v.empty() || (inputs.noise_modes.size() == n && finite(inputs.noise_modes)),
+          ExitCode::input,
           "noise variances have no projections (the spectrum was made without them) run "
           "`ntk spectrum` again");
 }
@@ -168,6 +169,9 @@ json theory_summary(const TheoryInputs& inputs) {
                       " are less than ten times above the arithmetic's noise floor");
   }
   report["decay"] = decay_report(context);
+  context.decay = report["decay"];
+  judge_exponents(context.decay, limits);
+  report["training"] = training_report(context);
 
   report["labels"] = json::array();
   std::vector<std::optional<PreparedLabels>> prepared;

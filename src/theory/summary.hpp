@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "theory/decay_check.hpp"
+#include "theory/step_conversion.hpp"
 
 namespace ntk::theory {
 
@@ -32,6 +34,7 @@ struct TheoryInputs {
   double noise_number = 0;              // with NoiseSource::number
   std::vector<double> noise_variances;  // (n) per row; empty = the data carry none
   std::vector<double> noise_modes;      // (n) sum_j U_ji^2 v_j
+  std::optional<Training> training;     // of the user's, to convert stopping times to
   bool f0_kept = false;                 // labels and references have the outputs f_0 taken off
 
   // For the parts measured on sub-matrices; empty = not available.

@@ -15,7 +15,7 @@ namespace {
 using test::Draw;
 
 // Features k^-alpha (k <= p), a target that uses them all, labels of known noise.
-struct Design {
+struct FeatureDesign {
   std::size_t p;
   double alpha, noise;
 
@@ -36,7 +36,7 @@ struct Design {
   }
 };
 
-std::vector<LearningPoint> predicted(const Design& design, std::size_t rows,
+std::vector<LearningPoint> predicted(const FeatureDesign& design, std::size_t rows,
                                      const std::vector<double>& sizes, Draw& draw) {
   const auto s = design.draw(rows, draw);
   const auto modes = held_out_modes(s.kernel, {}, rows, 0);
@@ -51,7 +51,7 @@ std::vector<LearningPoint> predicted(const Design& design, std::size_t rows,
 }
 
 // Mean risk of the rule "never" over fresh training sets of n rows and as many test rows.
-double measured_never(const Design& design, std::size_t n, std::size_t draws, Draw& draw) {
+double measured_never(const FeatureDesign& design, std::size_t n, std::size_t draws, Draw& draw) {
   double sum = 0;
   for (std::size_t d = 0; d < draws; ++d) {
     const auto s = design.draw(2 * n, draw);
@@ -72,7 +72,7 @@ double measured_never(const Design& design, std::size_t n, std::size_t draws, Dr
 }
 
 TEST(NeverStop, InterpolationOfManyFeatures) {
-  const Design design{1200, 1.3, 0.3};
+  const FeatureDesign design{1200, 1.3, 0.3};
   Draw draw(61);
   const std::vector<double> sizes{64, 128, 200};
   const auto curve = predicted(design, 400, sizes, draw);
@@ -88,7 +88,7 @@ TEST(NeverStop, InterpolationOfManyFeatures) {
 // Fewer features than samples: least squares, whose risk is noise p/(n - p - 2) with the
 // intercept's share, exactly (Gaussian design).
 TEST(NeverStop, LeastSquaresOfFewFeatures) {
-  const Design design{20, 1, 0.5};
+  const FeatureDesign design{20, 1, 0.5};
   Draw draw(62);
   const std::vector<double> sizes{100, 200, 400};
   const auto curve = predicted(design, 400, sizes, draw);
@@ -100,7 +100,7 @@ TEST(NeverStop, LeastSquaresOfFewFeatures) {
 }
 
 TEST(NeverStop, IsNeverBelowTheBestRidge) {
-  const Design design{600, 1.5, 0.2};
+  const FeatureDesign design{600, 1.5, 0.2};
   Draw draw(63);
   const auto s = design.draw(200, draw);
   const auto modes = held_out_modes(s.kernel, {}, 200, 0);

@@ -18,7 +18,7 @@ constexpr double design_noise = 0.04;
 constexpr std::size_t fresh_rows = 300;
 
 // A kernel k(x, y) = sum_j l_j phi_j(x) phi_j(y) and a target f = sum_j a_j phi_j.
-struct Design {
+struct RandomDesign {
   double (*kernel)(double, double);
   double (*target)(double);
   bool normal = false;  // inputs; else uniform in [0, 1]
@@ -68,7 +68,7 @@ struct DesignRisks {
 };
 
 // The oracle's risks and GCV's in sample, averaged over draws.
-DesignRisks design_risks(const Design& design, std::size_t n, std::size_t draws, Draw& draw) {
+DesignRisks design_risks(const RandomDesign& design, std::size_t n, std::size_t draws, Draw& draw) {
   DesignRisks result;
   const auto rows = static_cast<double>(n);
   for (std::size_t d = 0; d < draws; ++d) {
@@ -139,7 +139,7 @@ DesignRisks design_risks(const Design& design, std::size_t n, std::size_t draws,
 struct DesignSlopes {
   double in_sample, out_of_sample, gcv_ratio, last;
 };
-DesignSlopes slopes_of(const Design& design, std::uint64_t seed) {
+DesignSlopes slopes_of(const RandomDesign& design, std::uint64_t seed) {
   Draw draw(seed);
   const std::vector<double> sizes{128, 256, 512, 1024};
   std::vector<double> in, out, gcv;
@@ -154,21 +154,21 @@ DesignSlopes slopes_of(const Design& design, std::uint64_t seed) {
           in.back()};
 }
 
-TEST(RandomDesign, MinKernel) {
+TEST(RandomDesigns, MinKernel) {
   const auto s = slopes_of({test::min_kernel, min_target}, 71);
   EXPECT_NEAR(s.in_sample, -0.671, 0.03);
   EXPECT_NEAR(s.out_of_sample, -0.690, 0.05);
   EXPECT_LT(s.gcv_ratio, 1.4);
 }
 
-TEST(RandomDesign, PeriodicSpline) {
+TEST(RandomDesigns, PeriodicSpline) {
   const auto s = slopes_of({periodic_kernel, periodic_target}, 72);
   EXPECT_NEAR(s.in_sample, -0.772, 0.04);
   EXPECT_NEAR(s.out_of_sample, -0.794, 0.06);
   EXPECT_LT(s.gcv_ratio, 1.4);
 }
 
-TEST(RandomDesign, GaussianKernel) {
+TEST(RandomDesigns, GaussianKernel) {
   const auto s = slopes_of({gaussian, gaussian_target, true}, 73);
   EXPECT_NEAR(s.in_sample, -0.895, 0.06);
   EXPECT_NEAR(s.out_of_sample, -0.900, 0.1);
@@ -176,7 +176,7 @@ TEST(RandomDesign, GaussianKernel) {
 }
 
 // 3 sigma^2 / n.
-TEST(RandomDesign, RankThree) {
+TEST(RandomDesigns, RankThree) {
   const auto s = slopes_of({quadratic, quadratic_target, true}, 74);
   EXPECT_NEAR(s.in_sample, -0.993, 0.02);
   EXPECT_NEAR(s.out_of_sample, -1.019, 0.08);

@@ -110,7 +110,7 @@ GridCurves grid_curves(const std::vector<double>& sizes, double variance, Power 
     const auto count = static_cast<std::size_t>(n);
     const auto l = test::min_grid_spectrum(count);
     const std::vector<double> g = power(count), noise(count, variance / n);
-    const double best = test::oracle_stop(l, g, noise, eta_grid(l));
+    const double best = test::oracle_stop(l, g, noise, eta_grid(l, 120));
     curves.oracle.push_back(in_sample_risk(flow_residual(l, best), g, noise).total());
     const double eta = rwy_stop(l, n, variance, 1);
     curves.rule.push_back(in_sample_risk(flow_residual(l, eta), g, noise).total());

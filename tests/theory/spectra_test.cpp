@@ -80,7 +80,7 @@ TEST(Spectra, PeriodicSplinesOnAGrid) {
   }
 }
 
-double gaussian_kernel(double x, double y) {
+double smooth_kernel(double x, double y) {
   return std::exp(-(x - y) * (x - y) / 2);
 }
 
@@ -97,7 +97,7 @@ TEST(Spectra, GaussianKernelFollowsTheGoldenRatio) {
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < n; ++j) {
       const double roots = nodes.vectors[i * n] * nodes.vectors[j * n];  // of the weights, signed
-      matrix[i * n + j] = roots * gaussian_kernel(nodes.values[i], nodes.values[j]);
+      matrix[i * n + j] = roots * smooth_kernel(nodes.values[i], nodes.values[j]);
     }
   }
   const auto l = eigenvalues_symmetric(matrix, n);
@@ -114,7 +114,7 @@ TEST(Spectra, GaussianKernelFollowsTheGoldenRatio) {
 
 TEST(Spectra, GaussianKernelOfADraw) {
   test::Draw draw(13);
-  const auto e = test::kernel_eigen(draw.normals(1024), gaussian_kernel);
+  const auto e = test::kernel_eigen(draw.normals(1024), smooth_kernel);
   for (int k = 0; k < 4; ++k) {
     EXPECT_NEAR(e.values[static_cast<std::size_t>(k)] * std::pow(phi, 2 * k + 1), 1, 0.1) << k;
   }

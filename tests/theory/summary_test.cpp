@@ -14,6 +14,8 @@ namespace {
 using test::Draw;
 using test::make_inputs;
 using test::noise;
+using test::says;
+using test::value;
 
 // Another label for one row.
 void relabel(TheoryInputs& inputs, std::size_t row, double label) {
@@ -23,16 +25,6 @@ void relabel(TheoryInputs& inputs, std::size_t row, double label) {
   inputs.labels[0].values[row] = label;
   inputs.labels[0].projections =
       project(test::scaled_eigen(std::move(kernel), n), inputs.labels[0].values);
-}
-
-bool says(const nlohmann::json& list, const std::string& words) {
-  return std::any_of(list.begin(), list.end(), [&](const nlohmann::json& line) {
-    return line.get<std::string>().find(words) != std::string::npos;
-  });
-}
-
-double value(const nlohmann::json& j) {
-  return j.at("value").get<double>();
 }
 
 TEST(Summary, SaysEverythingForAFullProblem) {

@@ -41,4 +41,16 @@ inline TheoryInputs make_inputs(std::size_t n, double scale = 1, std::uint64_t s
   return inputs;
 }
 
+// The number of a {value, unit, rule} object of a report.
+inline double value(const nlohmann::json& j) {
+  return j.at("value").get<double>();
+}
+
+// Whether one of a list of texts holds these words.
+inline bool says(const nlohmann::json& list, const std::string& words) {
+  return std::any_of(list.begin(), list.end(), [&](const nlohmann::json& line) {
+    return line.get<std::string>().find(words) != std::string::npos;
+  });
+}
+
 }  // namespace ntk::theory::test

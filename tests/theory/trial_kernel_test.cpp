@@ -223,7 +223,7 @@ TEST(TrialKernel, PlugInRanksKernelsAsMeasured) {
     const auto predicted = plug_in_curve(values, curve, labels, test::trial_noise, sizes);
     const double slope = learning_slope(predicted);
     const auto alpha = kappa_windows(curve).full;
-    const auto risks = oracle_curve(kernel, 8);
+    const auto risks = oracle_curve(kernel, 4);
     const double measured = test::log_slope(sizes, risks);
     SCOPED_TRACE(testing::Message() << "s = " << row.s << ", alpha " << (alpha ? alpha->alpha : 0));
     EXPECT_NEAR(slope, row.plug_in, 2e-3);
