@@ -7,8 +7,9 @@
 
 namespace ntk::app {
 
-// The lines of the table, for every kernel of theory.json (theory_stage.hpp). Data sets with
-// several label sets show the first one and the means over all.
+// The lines of the table, for every kernel of theory.json (theory_stage.hpp), then the closing
+// lines of each (theory_closing.hpp). Data sets with several label sets show the first one and the
+// means over all.
 std::vector<std::string> theory_table(const nlohmann::json& theory);
 
 }  // namespace ntk::app
