@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "app/theory_report.hpp"
 #include "base/error.hpp"
@@ -156,7 +157,10 @@ TEST_F(TheoryStage, SaysTheSameAsTheArraysBehindTheFiles) {
     EXPECT_NEAR(a.at("plug_in").at("curve")[i].at("risk").get<double>(),
                 b.at("plug_in").at("curve")[i].at("risk").get<double>(), 1e-9);
   }
-  EXPECT_TRUE(report.at("limits").empty()) << report.at("limits");
+  EXPECT_EQ(report.at("limits"), expected.at("limits"));
+  ASSERT_EQ(report.at("limits").size(), 1u) << report.at("limits");
+  EXPECT_NE(report.at("limits")[0].get<std::string>().find("no source exponent"),
+            std::string::npos);
 }
 
 // The curves of the arrays behind the files, point by point.
@@ -257,8 +261,19 @@ TEST_F(TheoryStage, WritesItsFileOnceAndPrintsATable) {
   for (const auto& line : theory_table(first)) table += line + "\n";
   for (const char* word :
        {"alpha", "predicted", "n = 96", "worst case", "RWY", "GCV", "oracle", "never", "rkhs_norm2",
-        " ± ", "label noise makes", "k_fold", "plug-in from"}) {
+        " ± ", "label noise makes", "k_fold", "rows alone the prediction is"}) {
     EXPECT_NE(table.find(word), std::string::npos) << word << "\n" << table;
+  }
+
+  // Nothing is said twice.
+  std::set<std::string> lines;
+  for (const auto& line : theory_table(first)) {
+    EXPECT_TRUE(lines.insert(line).second) << line;
+  }
+  for (const auto& caveat : first.at("kernels").at("total").at("caveats")) {
+    const auto words = caveat.get<std::string>().substr(0, 25);
+    const auto at = table.find(words);
+    EXPECT_TRUE(at == std::string::npos || table.find(words, at + 1) == std::string::npos) << words;
   }
 
   // What cannot be measured is not compared with its limit.
@@ -266,8 +281,27 @@ TEST_F(TheoryStage, WritesItsFileOnceAndPrintsATable) {
   growth["value"] = nullptr;
   growth["target_in_rkhs"] = nullptr;
   for (const auto& line : theory_table(stored)) {
-    EXPECT_EQ(line.find("above 1.2"), std::string::npos) << line;
+    EXPECT_EQ(line.find("norm grows"), std::string::npos) << line;
   }
+}
+
+TEST_F(TheoryStage, ConvertsStopsToTheTrainingOfTheJob) {
+  job.theory.learning_rate = 0.02;
+  job.theory.batch_size = 24;
+  job.theory.momentum = 0.5;
+  job.theory.schedule = "linear";
+  job.theory.loss = "half_sum_outputs";
+  job.theory.law_draws = 0;
+  job.theory.seeds = 1;
+  const auto report = theory_of(Example()).at("kernels").at("total");
+  const auto& gcv = report.at("labels")[0].at("stopping").at("gcv");
+  EXPECT_NEAR(value(gcv.at("training_steps")), value(gcv) / (0.02 / 0.5 / 2), 1e-6 * value(gcv));
+  EXPECT_NEAR(value(gcv.at("epochs")) * rows / 24 / value(gcv.at("training_steps")), 1, 1e-12);
+  EXPECT_TRUE(report.at("training").at("stable_raw"));
+  job.theory.optimiser = "adam";
+  const auto refused = run_theory(MPI_COMM_SELF, job).at("kernels").at("total");
+  EXPECT_TRUE(refused.at("training").is_null());
+  EXPECT_NE(refused.at("limits").dump().find("Adam"), std::string::npos);
 }
 
 TEST_F(TheoryStage, WeightedKernelsHaveTheirOwnReport) {
