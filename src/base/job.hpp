@@ -22,6 +22,9 @@ struct Job {
     std::string head = "random";  // random | probe | checkpoint | path of a .safetensors file
     double head_std = 0.02;
     std::int64_t head_seed = 1;
+    std::string initialisation = "pretrained";  // pretrained | random | mixed
+    std::int64_t reinitialised_layers = 0;      // of mixed: so many of the last ones
+    std::int64_t initialisation_seed = 1;
     std::string pooling;                       // cls | mean | last; empty = by family
     std::vector<std::string> include = {"*"};  // model.parameters.include
     std::vector<std::string> exclude;          // model.parameters.exclude

@@ -244,6 +244,13 @@ std::vector<JobKey> make_keys() {
       head_key(),
       real_key("model", "head_std", "for random", NTK_FIELD(double, model.head_std), false),
       integer_key<I>("model", "head_seed", "for random", NTK_FIELD(I, model.head_seed), 0),
+      text_key("model", "initialisation",
+               "of the body: pretrained | random | mixed (pretrained, but for its last layers)",
+               NTK_FIELD(S, model.initialisation), {"pretrained", "random", "mixed"}),
+      integer_key<I>("model", "reinitialised_layers", "last layers drawn anew, for mixed",
+                     NTK_FIELD(I, model.reinitialised_layers), 0),
+      integer_key<I>("model", "initialisation_seed", "for random and mixed",
+                     NTK_FIELD(I, model.initialisation_seed), 0),
       pooling,
       parameters_key(),
 

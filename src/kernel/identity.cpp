@@ -68,6 +68,14 @@ json kernel_identity(const Job& job, const KernelInputs& inputs, const ComputeDe
       {"arithmetic.structured_rows", s.structured_rows},
       {"arithmetic.panel_record_bytes", panel_record_bytes(device.kind)},
       {"arithmetic.cost_table", jacobian::cost_table_version}};
+  // Only where it is another body than the checkpoint's.
+  if (job.model.initialisation != "pretrained") {
+    identity["model.initialisation"] = job.model.initialisation;
+    identity["model.initialisation_seed"] = job.model.initialisation_seed;
+    identity["model.initializer_range"] = inputs.model.config.initializer_range;
+    if (job.model.initialisation == "mixed")
+      identity["model.reinitialised_layers"] = job.model.reinitialised_layers;
+  }
   identity.update(device.hardware);
   return identity;
 }

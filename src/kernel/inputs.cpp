@@ -8,6 +8,7 @@
 #include "data/data_file.hpp"
 #include "data/draw.hpp"
 #include "kernel/operations.hpp"
+#include "model/initialisation.hpp"
 
 namespace ntk::kernel {
 
@@ -58,6 +59,8 @@ model::ModelDescription read_model(const Job& job, const data::DataFile& train) 
           "these labels",
           d.architecture.outputs, train.path, train.outputs());
   if (d.choices.own_head) warn_of_other_classes(d.config, train);
+  model::mark_drawn(d.architecture, job.model.initialisation, job.model.reinitialised_layers);
+  d.initialisation_seed = job.model.initialisation_seed;
   model::select_parameters(d.architecture, job.model.include, job.model.exclude,
                            !job.model.parameters_preset.empty());
   if (head == "random") {  // its size is config.json's word, which the architecture has checked

@@ -16,7 +16,7 @@ constexpr double usual_task_seconds = 120;
 // Reading refuses weights that are not finite.
 void check_weights(const KernelInputs& inputs) {
   for (const auto& p : inputs.model.architecture.parameters) {
-    if (!p.source.empty()) static_cast<void>(inputs.model.checkpoint->read<float>(p.source));
+    if (p.from_checkpoint()) static_cast<void>(inputs.model.checkpoint->read<float>(p.source));
   }
 }
 

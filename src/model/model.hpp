@@ -17,7 +17,8 @@ struct ModelDescription {
   Choices choices;
   Architecture architecture;
   std::shared_ptr<const Checkpoint> checkpoint;
-  Head head;  // drawn, read, or the checkpoint's own
+  Head head;  // drawn, read, fitted, or the checkpoint's own
+  std::int64_t initialisation_seed = 1;  // of parameters that are drawn anew
 };
 
 // Marks the parameters that match any of `include` and none of `exclude` (glob patterns over
