@@ -23,12 +23,18 @@ Head read_head(const std::string& path, std::int64_t hidden) {
           "head {} has weight [{}] and bias [{}] (this model needs weight [C, {}] and bias [C]) "
           "give a head made for this model",
           path, fmt::join(weight, ", "), fmt::join(bias, ", "), hidden);
-  return {weight[0], file.read<float>("weight"), file.read<float>("bias")};
+  const auto record = file.metadata().find("probe");
+  return {weight[0], file.read<float>("weight"), file.read<float>("bias"),
+          record == file.metadata().end() ? "" : record->second};
 }
 
 void write_head(const std::string& path, const Head& head, std::int64_t hidden) {
-  write_safetensors(path, {{"weight", {{head.outputs, hidden}, head.weight}},
-                           {"bias", {{head.outputs}, head.bias}}});
+  std::map<std::string, std::string> metadata;
+  if (!head.record.empty()) metadata["probe"] = head.record;
+  write_safetensors(
+      path,
+      {{"weight", {{head.outputs, hidden}, head.weight}}, {"bias", {{head.outputs}, head.bias}}},
+      metadata);
 }
 
 }  // namespace ntk::model

@@ -49,6 +49,10 @@ class Model {
   Value forward(int segment, Tape<Real>& tape, const Batch<Real>& batch, Value input) const {
     return family_->forward(segment, tape, batch, input);
   }
+  // The features under the head, from the output of the last segment before it.
+  Value features(Tape<Real>& tape, const Batch<Real>& batch, Value input) const {
+    return family_->features(tape, batch, input);
+  }
 
  private:
   device::Backend<Real>& backend_;

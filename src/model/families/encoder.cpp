@@ -119,8 +119,12 @@ class Encoder final : public Family<Real> {
       return ops::activation(tape, y, device::Activation::tanh);
     }
     const int head = after + (choices_.own_head ? dense_count : 0);
-    if (choices_.pooling == Pooling::mean) input = ops::mean_pool(tape, input, batch.pooled);
-    return ops::linear(tape, input, head + dense, head + dense_bias, outputs_);
+    return ops::linear(tape, features(tape, batch, input), head + dense, head + dense_bias,
+                       outputs_);
+  }
+
+  Value features(Tape<Real>& tape, const Batch<Real>& batch, Value input) const override {
+    return choices_.pooling == Pooling::mean ? ops::mean_pool(tape, input, batch.pooled) : input;
   }
 
  private:
