@@ -145,13 +145,22 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
         "GCV finds no reason to stop, so effective_noise and rkhs_norm2 are those of a late fit");
   }
   const bool noisy = p.noise > 1e-12 * p.modes.total_power();
-  if (noisy) {
+  const bool fitted = context.inputs.head_fitted_on_labels;
+  if (noisy && !fitted) {
     stops["sure"] = stop_json(context, p.modes, sure_stop(values, p.modes, grid),
                               "minimum of RSS/n + 2 sum (1 - S_k) nz_k");
     stops["discrepancy"] = stop_json(context, p.modes, discrepancy_stop(values, p.modes, p.noise),
                                      "first RSS/n <= noise variance");
   }
-  if (!noisy || !(p.norm2 > 0)) {
+  if (fitted) {
+    say(context.limits,
+        "no SURE, discrepancy or Raskutti-Wainwright-Yu stopping times, nor these rules and the "
+        "smoothed one in learning curves: the head was fitted on labels of these rows, so that the "
+        "kernel depends on their noise, which these rules take to be independent of it");
+    say(context.caveats,
+        "the head was fitted on these labels: all that takes their noise off (plug-in, corrected "
+        "risk, norms, biases) is too favourable; fit the head on other rows");
+  } else if (!noisy || !(p.norm2 > 0)) {
     say(context.limits,
         noisy ? "no Raskutti-Wainwright-Yu stopping time: the GCV-stopped fit has norm zero"
               : "no stopping time but GCV's: without noise there is no reason to stop early");
