@@ -67,8 +67,10 @@ json record_of(const finetune::ProbeFit& fit, const finetune::Examples& examples
                const std::vector<int>& fold_of) {
   json table = json::array();
   for (std::size_t p = 0; p < fit.penalties.size(); ++p) {
-    table.push_back(
-        {{"penalty", fit.penalties[p]}, {"score", fit.scores[p]}, {"error", fit.errors[p]}});
+    table.push_back({{"penalty", fit.penalties[p]},
+                     {"score", fit.scores[p]},
+                     {"error", fit.errors[p]},
+                     {"folds", fit.fold_scores[p]}});
   }
   return {{"loss", examples.of_classes() ? "-log p of the class" : "squared error"},
           {"unit_of_penalty", "features divided by their rms distance from their mean"},

@@ -161,7 +161,7 @@ ProbeFit fit_probe(const Examples& examples, const std::vector<int>& fold_of,
   fit.penalties = probe_penalties();
   const std::size_t tried = fit.penalties.size();
   const int folds = 1 + *std::max_element(fold_of.begin(), fold_of.end());
-  std::vector<std::vector<double>> means(tried);  // [penalty][fold]
+  fit.fold_scores.resize(tried);
   std::vector<double> sums(tried, 0.0);
   Path whole(examples, solver.get());
   fit.scale = whole.scale();
@@ -171,15 +171,16 @@ ProbeFit fit_probe(const Examples& examples, const std::vector<int>& fold_of,
     for (std::size_t p = 0; p < tried; ++p) {
       const double loss = loss_of(path.at(fit.penalties[p]), test);
       sums[p] += loss;
-      means[p].push_back(loss / static_cast<double>(test.rows));
+      fit.fold_scores[p].push_back(loss / static_cast<double>(test.rows));
       pause();
     }
   }
   for (std::size_t p = 0; p < tried; ++p) {
     fit.scores.push_back(sums[p] / static_cast<double>(examples.rows));
-    const double mean = std::accumulate(means[p].begin(), means[p].end(), 0.0) / folds;
+    const auto& means = fit.fold_scores[p];
+    const double mean = std::accumulate(means.begin(), means.end(), 0.0) / folds;
     double square = 0;
-    for (const double m : means[p]) square += (m - mean) * (m - mean);
+    for (const double m : means) square += (m - mean) * (m - mean);
     fit.errors.push_back(std::sqrt(square / (folds - 1) / folds));
   }
   fit.chosen = static_cast<std::size_t>(std::min_element(fit.scores.begin(), fit.scores.end()) -

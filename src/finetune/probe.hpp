@@ -28,10 +28,11 @@ struct ProbeFit {
   double scale = 0;               // mean squared distance of the features from their mean
   std::vector<double> penalties;  // probe_penalties()
   std::vector<double> scores;     // mean loss of the rows left out, for each penalty
-  std::vector<double> errors;     // standard error of that, over folds
-  std::size_t chosen = 0;         // of the penalties: least score, the largest of equal ones
-  double gradient_norm = 0;       // of the objective at the map
-  double train_loss = 0;          // without penalty
+  std::vector<std::vector<double>> fold_scores;  // [penalty][fold]: mean loss of the fold's rows
+  std::vector<double> errors;                    // standard error of that, over folds
+  std::size_t chosen = 0;    // of the penalties: least score, the largest of equal ones
+  double gradient_norm = 0;  // of the objective at the map
+  double train_loss = 0;     // without penalty
   bool at_edge() const { return chosen == 0 || chosen + 1 == penalties.size(); }
 };
 

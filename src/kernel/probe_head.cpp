@@ -102,7 +102,8 @@ json head_provenance(const KernelInputs& inputs) {
     for (const auto& row : record["source_rows"]) rows.insert(row.get<std::int64_t>());
     for (const auto row : inputs.tables[0].source_row) fitted += rows.contains(row) ? 1 : 0;
   }
-  record.erase("source_rows");
+  // An attribute has 64 KiB at most.
+  for (const char* by_row : {"source_rows", "fold_of_row"}) record.erase(by_row);
   return {{"head.probe", record.dump()}, {"head.fitted_samples", fitted}};
 }
 

@@ -24,9 +24,9 @@ model::Head probe_head(MPI_Comm comm, const Job& job, const KernelInputs& inputs
                        const nlohmann::json& recipe, const HeadFit& fit);
 
 // Root attributes of a kernel whose head was fitted (by this job, or before it came from a file):
-// `head.probe`, its record without the rows, and `head.fitted_samples`, how many of the kernel's
-// samples it was fitted on. Nothing for other heads. Throws Error(input) for a head file whose
-// record makes no sense.
+// `head.probe`, its record without what is told row by row, and `head.fitted_samples`, how many of
+// the kernel's samples it was fitted on. Nothing for other heads. Throws Error(input) for a head
+// file whose record makes no sense.
 nlohmann::json head_provenance(const KernelInputs& inputs);
 
 // The same as one object, for summary.json; null for other heads.

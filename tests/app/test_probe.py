@@ -105,13 +105,17 @@ class Fits(ProbeCase):
         self.assertEqual(least["penalty"], record["penalty"])
         self.assertLess(record["gradient_norm"], 1e-9)
         self.assertEqual(len(record["fold_of_row"]), len(fitted))
+        weights = np.bincount(record["fold_of_row"]) / len(fitted)
+        for line in table:
+            self.assertAlmostEqual(weights @ line["folds"], line["score"], places=12)
         for g in set(group[fitted - 1].tolist()):  # folds keep groups whole
             self.assertEqual(len({f for f, row in zip(record["fold_of_row"], fitted)
                                   if group[row - 1] == g}), 1)
         with h5py.File(self.kernel()) as file:
             self.assertEqual(file.attrs["head.fitted_samples"], 0)
             kept = json.loads(file.attrs["head.probe"])
-        self.assertEqual(kept["penalty"], record["penalty"])
+        self.assertEqual(kept, {key: value for key, value in record.items()
+                                if key not in ("source_rows", "fold_of_row")})
         summary = json.loads((self.home / "run" / "summary.json").read_text())["kernel"]["head"]
         self.assertEqual(summary, {"probe": kept, "fitted_samples": 0})
 
@@ -204,6 +208,16 @@ class Bits(ProbeCase):
                 found = support.contents(self.kernel(directory)), self.head(directory).read_bytes()
                 first = first or found
                 self.assertEqual(found, first, directory)
+
+    def test_leading_pairs_after_the_fit(self):
+        """SLEPc on all ranks after TAO on the first, in one process."""
+        job = self.probe_job(self.classes(), spectrum={"method": "leading", "leading": 5})
+        self.run_well("run", job, ranks=2)
+        with h5py.File(self.home / "run" / "spectrum.h5") as file:
+            found = file["total/raw/eigenvalues"][...]
+        kernel = support.read_kernel(self.kernel())
+        expected = np.linalg.eigvalsh(kernel)[::-1][:5] / len(kernel)
+        self.assertLess(abs(found - expected).max(), 1e-10 * expected[0])
 
     def test_killed_and_gone_on(self):
         train = self.classes(200)
