@@ -47,6 +47,7 @@ theory::StudyRows study_rows(const theory::TheoryInputs& inputs) {
   rows.kernel = inputs.kernel;
   const auto pick = [&](const auto& values) { return theory::at_rows(values, inputs.subset); };
   rows.group = pick(inputs.group);
+  rows.head_fitted_on_labels = inputs.head_fitted_on_labels;
   std::vector<double> noise = inputs.noise_variances;
   if (inputs.noise_source == theory::NoiseSource::estimate) noise.clear();
   if (inputs.noise_source == theory::NoiseSource::number) {

@@ -103,6 +103,7 @@ class Planner {
                        : kernel::choose_device(self, job_, resources_, recorded);
     inputs_.emplace(kernel::read_kernel_inputs(job_, device_));
     std::vector<std::string> unknown{"weights.sha256"};
+    if (inputs_->probe) unknown.push_back("head.sha256");
     if (imagined) {
       unknown.insert(unknown.end(), kernel::hardware_keys.begin(), kernel::hardware_keys.end());
     }

@@ -174,6 +174,7 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   inputs.law_draws = static_cast<std::size_t>(job.theory.law_draws);
   inputs.f0_kept = job.theory.f0 == "keep";
   inputs.training = training_of(job, kernel, inputs.samples);
+  inputs.head_fitted_on_labels = kernel.attributes().value("head.fitted_samples", 0) > 0;
   inputs.eigenvalues = h5::read<double>(spectrum, place + "/eigenvalues");
   if (const std::string raw = "/" + name + "/raw/eigenvalues"; h5::exists(spectrum, raw)) {
     inputs.raw_eigenvalues = h5::read<double>(spectrum, raw);

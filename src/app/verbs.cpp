@@ -6,6 +6,7 @@
 
 #include "app/deadline.hpp"
 #include "app/kept_job.hpp"
+#include "app/probe_head.hpp"
 #include "app/record.hpp"
 #include "app/startup.hpp"
 #include "app/status.hpp"
@@ -187,7 +188,9 @@ void run_stage(MPI_Comm comm, const Command& command, const char* thread_level) 
     say_end(code, message, true);
   });
   try {
-    Runner run(comm, job, command.kernel, resources, record);
+    kernel::KernelRequest request = command.kernel;
+    request.fit = probe_fit(resources.threads);
+    Runner run(comm, job, request, resources, record);
     run_all(comm, command.stage, job, run, ranks);
   } catch (const parallel::AgreedError& error) {
     close(error.code(), error.what(), false);

@@ -22,6 +22,11 @@ struct Job {
     std::string head = "random";  // random | probe | checkpoint | path of a .safetensors file
     double head_std = 0.02;
     std::int64_t head_seed = 1;
+    std::string probe_on = "disjoint";  // disjoint | train: the rows that a probe is fitted on
+    std::int64_t probe_rows = 0;        // of disjoint ones; 0 = as many as the kernel has, at most
+    std::string initialisation = "pretrained";  // pretrained | random | mixed
+    std::int64_t reinitialised_layers = 0;      // of mixed: so many of the last ones
+    std::int64_t initialisation_seed = 1;
     std::string pooling;                       // cls | mean | last; empty = by family
     std::vector<std::string> include = {"*"};  // model.parameters.include
     std::vector<std::string> exclude;          // model.parameters.exclude

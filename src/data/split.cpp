@@ -1,6 +1,8 @@
 #include "data/split.hpp"
 
+#include <algorithm>
 #include <map>
+#include <unordered_set>
 
 #include "base/error.hpp"
 #include "data/draw.hpp"
@@ -36,6 +38,24 @@ Split split_by_group(std::int64_t rows, std::span<const std::int64_t> group, std
     (held_out[static_cast<std::size_t>(row)] ? split.test : split.train).push_back(row);
   }
   return split;
+}
+
+std::vector<std::int64_t> rows_apart(std::span<const std::int64_t> order,
+                                     std::span<const std::int64_t> taken,
+                                     std::span<const std::int64_t> group, std::int64_t wanted) {
+  const auto group_of = [&](std::int64_t row) {
+    return group.empty() ? row : group[static_cast<std::size_t>(row)];
+  };
+  const std::unordered_set<std::int64_t> rows_taken(taken.begin(), taken.end());
+  std::unordered_set<std::int64_t> groups_taken;
+  for (const std::int64_t row : taken) groups_taken.insert(group_of(row));
+  std::vector<std::int64_t> apart;
+  for (auto row = order.rbegin(); row != order.rend(); ++row) {
+    if (static_cast<std::int64_t>(apart.size()) == wanted) break;
+    if (!rows_taken.contains(*row) && !groups_taken.contains(group_of(*row))) apart.push_back(*row);
+  }
+  std::ranges::sort(apart);
+  return apart;
 }
 
 }  // namespace ntk::data

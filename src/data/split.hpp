@@ -18,4 +18,12 @@ struct Split {
 Split split_by_group(std::int64_t rows, std::span<const std::int64_t> group, std::int64_t test_rows,
                      std::int64_t seed);
 
+// Rows of `order` that are not `taken` and share no group with a row that is, ascending: as many as
+// are `wanted`, the last ones of the order, or all there are. Those of a kernel's samples come
+// first in it, so that a kernel can grow for a while before it meets them. `group` by row, empty =
+// every row its own.
+std::vector<std::int64_t> rows_apart(std::span<const std::int64_t> order,
+                                     std::span<const std::int64_t> taken,
+                                     std::span<const std::int64_t> group, std::int64_t wanted);
+
 }  // namespace ntk::data

@@ -30,7 +30,33 @@ std::string config_sha256(const model::ModelConfig& c, const model::Architecture
   return sha256_text(resolved.dump());
 }
 
+// Only where it is another body than the checkpoint's.
+void add_initialisation(const Job& job, const KernelInputs& inputs, json& identity) {
+  if (job.model.initialisation == "pretrained") return;
+  identity["model.initialisation"] = job.model.initialisation;
+  identity["model.initialisation_seed"] = job.model.initialisation_seed;
+  identity["model.initializer_range"] = inputs.model.config.initializer_range;
+  if (job.model.initialisation == "mixed")
+    identity["model.reinitialised_layers"] = job.model.reinitialised_layers;
+}
+
 }  // namespace
+
+json probe_recipe(const Job& job, const KernelInputs& inputs, const std::string& weights_sha256) {
+  std::string rows;
+  for (const auto row : inputs.probe->table.source_row) rows += fmt::format("{} ", row);
+  json recipe = {{"version", 1},
+                 {"weights.sha256", weights_sha256},
+                 {"config.sha256", config_sha256(inputs.model.config, inputs.model.architecture)},
+                 {"model.pooling", static_cast<int>(inputs.model.choices.pooling)},
+                 {"model.probe_on", job.model.probe_on},
+                 {"data.sha256", inputs.data_sha256[""]},
+                 {"run.seed", job.run.seed},
+                 {"rows", inputs.probe->samples.samples()},
+                 {"rows.sha256", sha256_text(rows)}};
+  add_initialisation(job, inputs, recipe);
+  return recipe;
+}
 
 json kernel_identity(const Job& job, const KernelInputs& inputs, const ComputeDevice& device,
                      const std::string& weights_sha256) {
@@ -68,6 +94,7 @@ json kernel_identity(const Job& job, const KernelInputs& inputs, const ComputeDe
       {"arithmetic.structured_rows", s.structured_rows},
       {"arithmetic.panel_record_bytes", panel_record_bytes(device.kind)},
       {"arithmetic.cost_table", jacobian::cost_table_version}};
+  add_initialisation(job, inputs, identity);
   identity.update(device.hardware);
   return identity;
 }

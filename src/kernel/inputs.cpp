@@ -1,5 +1,6 @@
 #include "kernel/inputs.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.hpp"
@@ -7,11 +8,15 @@
 #include "base/text.hpp"
 #include "data/data_file.hpp"
 #include "data/draw.hpp"
+#include "data/split.hpp"
 #include "kernel/operations.hpp"
+#include "model/initialisation.hpp"
 
 namespace ntk::kernel {
 
 namespace {
+
+constexpr std::int64_t least_probe_rows = 20;
 
 model::Pooling pooling_of(const Job& job, bool own_head) {
   const std::string& name = job.model.pooling;
@@ -41,12 +46,9 @@ model::ModelDescription read_model(const Job& job, const data::DataFile& train) 
   d.config = model::read_config(d.path);
   d.checkpoint = std::make_shared<model::Checkpoint>(d.path);
   const std::string& head = job.model.head;
-  require(head != "probe", ExitCode::usage,
-          "model.head = \"probe\" (this version fits no heads) use \"random\", \"checkpoint\" or a "
-          ".safetensors file");
   d.choices.own_head = head == "checkpoint";
   d.choices.pooling = pooling_of(job, d.choices.own_head);
-  if (head == "random") {
+  if (head == "random" || head == "probe") {
     d.choices.outputs = train.outputs();
   } else if (!d.choices.own_head) {
     d.head = model::read_head(head, d.config.hidden_size);
@@ -58,11 +60,18 @@ model::ModelDescription read_model(const Job& job, const data::DataFile& train) 
           "these labels",
           d.architecture.outputs, train.path, train.outputs());
   if (d.choices.own_head) warn_of_other_classes(d.config, train);
+  model::mark_drawn(d.architecture, job.model.initialisation, job.model.reinitialised_layers);
+  d.initialisation_seed = job.model.initialisation_seed;
   model::select_parameters(d.architecture, job.model.include, job.model.exclude,
                            !job.model.parameters_preset.empty());
   if (head == "random") {  // its size is config.json's word, which the architecture has checked
     d.head = model::random_head(train.outputs(), d.config.hidden_size, job.model.head_std,
                                 job.model.head_seed);
+  }
+  if (head == "probe") {  // its place, until it is fitted
+    const auto outputs = static_cast<std::size_t>(train.outputs());
+    const auto hidden = static_cast<std::size_t>(d.config.hidden_size);
+    d.head = {train.outputs(), std::vector<float>(outputs * hidden), std::vector<float>(outputs)};
   }
   if (d.choices.own_head) {  // kept beside the kernel like any other head
     const auto& parameters = d.architecture.parameters;
@@ -121,6 +130,37 @@ SampleSet samples_of(const std::string& name, const data::DataFile& file,
   return set;
 }
 
+// Rows of the training file for a probe: those of the kernel, or others that share no group with
+// `taken`, all rows of the file that the job uses.
+ProbeRows probe_rows(const Job& job, const data::DataFile& file,
+                     const std::vector<std::int64_t>& usable,
+                     const std::vector<std::int64_t>& samples,
+                     const std::vector<std::int64_t>& taken) {
+  std::vector<std::int64_t> rows = samples;
+  const auto count = static_cast<std::int64_t>(samples.size());
+  if (job.model.probe_on == "train") {
+    require(count >= least_probe_rows, ExitCode::input,
+            "{} samples are too few for a probe head (it is fitted on {} at least) use more "
+            "data.samples, or model.head = \"random\"",
+            count, least_probe_rows);
+  } else {
+    std::vector<std::int64_t> order;
+    for (auto i : data::permutation(static_cast<std::int64_t>(usable.size()), job.run.seed)) {
+      order.push_back(usable[static_cast<std::size_t>(i)]);
+    }
+    const std::int64_t asked = job.model.probe_rows;
+    rows = data::rows_apart(order, taken, file.group, asked > 0 ? asked : count);
+    const auto found = static_cast<std::int64_t>(rows.size());
+    require(found >= std::max(asked, least_probe_rows), ExitCode::input,
+            "{} rows of {} are free for the probe head, {} are wanted (of {} rows the kernel takes "
+            "{}, and rows of their groups are not used either) use fewer data.samples, a smaller "
+            "model.probe_rows, a larger data file, or model.probe_on = \"train\"",
+            found, file.path, std::max(asked, least_probe_rows), usable.size(), count);
+  }
+  std::ranges::sort(rows);
+  return {samples_of("probe", file, rows), table_of(file, rows)};
+}
+
 // One method a parameter. In reduced precision, mixing quantised gradients with quantised factors
 // would cost the kernel its semi-definiteness. What decides is the mean length of all samples that
 // the file offers, so that a kernel can grow.
@@ -159,8 +199,11 @@ KernelInputs read_kernel_inputs(const Job& job, const ComputeDevice& device) {
   std::vector<store::SampleTable> tables;
   nlohmann::json hashes = nlohmann::json::object();
   double usual_length = 0;
+  const bool probe = job.model.head == "probe";
+  data::DataFile train;                                      // kept for a probe
+  std::vector<std::int64_t> train_rows, train_usable, used;  // used: by any set, of the same file
   for (std::size_t s = 0; s < paths.size(); ++s) {
-    const data::DataFile file = data::read_data(paths[s]);
+    data::DataFile file = data::read_data(paths[s]);
     if (s == 0) model = read_model(job, file);
     require(file.outputs() == model.architecture.outputs, ExitCode::input,
             "{} has labels for {} outputs and {} for {} (their kernel needs the same) evaluate on "
@@ -186,6 +229,12 @@ KernelInputs read_kernel_inputs(const Job& job, const ComputeDevice& device) {
     sets.push_back(samples_of(name, file, rows));
     tables.push_back(table_of(file, rows));
     hashes[name] = file.sha256;  // the training set's name is empty, which no other set's can be
+    if (probe && file.sha256 == hashes[""]) used.insert(used.end(), rows.begin(), rows.end());
+    if (probe && s == 0) {
+      train_rows = rows;
+      train_usable = usable;
+      train = std::move(file);
+    }
   }
   const OutputMode outputs = make_output_mode(job.kernel.outputs, model.architecture.outputs);
   const std::size_t real = device.precision == device::Precision::fp64 ? 8 : 4;
@@ -204,10 +253,12 @@ KernelInputs read_kernel_inputs(const Job& job, const ComputeDevice& device) {
     settings.methods = fixed_methods(model.architecture, settings, usual_length);
   }
   Groups groups = make_groups(job.kernel.groups, model.architecture);
-  return {std::move(model),  Panels(std::move(sets), starts),
-          std::move(tables), outputs,
-          std::move(groups), settings,
-          std::move(hashes)};
+  KernelInputs inputs{std::move(model),  Panels(std::move(sets), starts),
+                      std::move(tables), outputs,
+                      std::move(groups), settings,
+                      std::move(hashes)};
+  if (probe) inputs.probe = probe_rows(job, train, train_usable, train_rows, used);
+  return inputs;
 }
 
 }  // namespace ntk::kernel

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "base/job.hpp"
@@ -14,6 +15,12 @@
 
 namespace ntk::kernel {
 
+// What a probe head is fitted on: rows of the training file.
+struct ProbeRows {
+  SampleSet samples;
+  store::SampleTable table;
+};
+
 struct KernelInputs {
   model::ModelDescription model;
   Panels panels;
@@ -22,6 +29,8 @@ struct KernelInputs {
   Groups groups;
   jacobian::Settings settings;
   nlohmann::json data_sha256;  // set ("" = training) -> hash
+  std::optional<ProbeRows>
+      probe{};  // with model.head = "probe", whose head is 0 until it is fitted
 };
 
 // Reads model and data and checks them against each other and the job. Local to a rank. Throws

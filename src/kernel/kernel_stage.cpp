@@ -157,7 +157,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
   }
   json origin = provenance;
   if (request.share) origin["share"] = fmt::format("{}/{}", request.share->k, request.share->of);
-  SettledJob settled = settle(comm, job, resources, origin, recorded);
+  SettledJob settled = settle(comm, job, resources, origin, recorded, request.fit);
   store::FileRequest file = file_request(request, settled);
   const auto check = [&](FileState found) {
     if (request.merge) {  // it computes no tile, but checks some entries
@@ -166,7 +166,8 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
           check_memory_of_check(settled.job, settled.device, *settled.inputs);
       });
     }
-    if (found != FileState::complete) settle_on_device(comm, settled, resources, origin);
+    if (found != FileState::complete)
+      settle_on_device(comm, settled, resources, origin, request.fit);
     parallel::collectively(
         comm, [&] { check_first(settled.job, settled.device, *settled.inputs, rank, found); });
   };
@@ -208,7 +209,8 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
     return {{"reused", true}};
   }
   tell_opened(writer, settled, file);
-  if (!request.share) {
+  // A fitted head is kept at once: the other shares, and the merge, take it as it is.
+  if (!request.share || settled.inputs->probe) {
     parallel::on_first(comm, [&] {
       model::write_head(directory + "/head.safetensors", settled.inputs->model.head,
                         settled.inputs->model.config.hidden_size);
@@ -240,6 +242,7 @@ json run_kernel(MPI_Comm comm, const Job& job, const Resources& resources, const
     stop_where_asked(comm, finished, units);
   }
   result["units"] = result["units_done"] = units;
+  if (const json head = head_summary(*settled.inputs); !head.is_null()) result["head"] = head;
   if (request.share) {
     writer.finish_share();
     log::info("kernel: {} is complete: {}/{}; `ntk merge` unites the shares", request.share->name(),

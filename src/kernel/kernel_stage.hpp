@@ -10,6 +10,7 @@
 
 #include "base/job.hpp"
 #include "kernel/compute_device.hpp"
+#include "kernel/probe_head.hpp"
 #include "kernel/shares.hpp"
 #include "store/run_lock.hpp"
 
@@ -21,6 +22,7 @@ struct KernelRequest {
   bool verify = false;         // checks a complete file, and makes anew what is damaged in it
   bool merge = false;          // takes the tiles of all shares and computes none
   bool remove_shares = false;  // when the kernel is complete
+  HeadFit fit;                 // of model.head = "probe"
 };
 
 // Collective. Writes RUN/kernel.h5 and RUN/head.safetensors, or finds them complete. Returns what

@@ -16,7 +16,7 @@ constexpr int most_panels = 1 << 12;
 double weight_bytes(const model::ModelDescription& model, std::size_t real, bool in_place) {
   double bytes = 0;
   for (const auto& p : model.architecture.parameters) {
-    const bool mapped = in_place && real == sizeof(float) && !p.source.empty() &&
+    const bool mapped = in_place && real == sizeof(float) && p.from_checkpoint() &&
                         model.checkpoint->viewable_f32(p.source);
     if (!mapped) bytes += static_cast<double>(p.count()) * static_cast<double>(real);
   }

@@ -26,7 +26,7 @@ std::size_t real_bytes(const ComputeDevice& device) {
 double mapped_bytes(const KernelInputs& inputs) {
   double bytes = 0;
   for (const auto& p : inputs.model.architecture.parameters) {
-    if (p.source.empty()) continue;
+    if (!p.from_checkpoint()) continue;
     const auto& tensor = inputs.model.checkpoint->file_of(p.source).info(p.source);
     bytes += static_cast<double>(tensor.end - tensor.begin);
   }

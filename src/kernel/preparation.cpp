@@ -16,7 +16,7 @@ constexpr double usual_task_seconds = 120;
 // Reading refuses weights that are not finite.
 void check_weights(const KernelInputs& inputs) {
   for (const auto& p : inputs.model.architecture.parameters) {
-    if (!p.source.empty()) static_cast<void>(inputs.model.checkpoint->read<float>(p.source));
+    if (p.from_checkpoint()) static_cast<void>(inputs.model.checkpoint->read<float>(p.source));
   }
 }
 
@@ -64,6 +64,7 @@ store::KernelSpec make_spec(const Job& job, const KernelInputs& inputs,
   store::KernelSpec spec;
   spec.identity = identity;
   spec.provenance = provenance;
+  spec.provenance.update(head_provenance(inputs));
   spec.rows_per_sample = inputs.outputs.rows_per_sample;
   spec.output_columns = inputs.outputs.output_columns;
   spec.groups = inputs.groups.names;
@@ -81,16 +82,22 @@ store::KernelSpec make_spec(const Job& job, const KernelInputs& inputs,
 }
 
 SettledJob settle(MPI_Comm comm, const Job& job, const Resources& resources,
-                  const nlohmann::json& provenance, const std::vector<std::string>& recorded) {
+                  const nlohmann::json& provenance, const std::vector<std::string>& recorded,
+                  const HeadFit& fit) {
   int rank = 0;
   MPI_Comm_rank(comm, &rank);
   SettledJob settled{job, choose_device(comm, job, resources, recorded), nullptr, {}};
   std::string weights;
+  std::unique_ptr<KernelInputs> inputs;
   parallel::collectively(comm, [&] {
-    settled.inputs = std::make_unique<const KernelInputs>(read_kernel_inputs(job, settled.device));
-    if (rank == 0) weights = settled.inputs->model.checkpoint->sha256();
+    inputs = std::make_unique<KernelInputs>(read_kernel_inputs(job, settled.device));
+    if (rank == 0) weights = inputs->model.checkpoint->sha256();
   });
   parallel::broadcast(comm, weights);
+  if (inputs->probe) {
+    inputs->model.head = probe_head(comm, job, *inputs, probe_recipe(job, *inputs, weights), fit);
+  }
+  settled.inputs = std::move(inputs);
   const auto identity = kernel_identity(job, *settled.inputs, settled.device, weights);
   agree_on_identity(comm, identity, job.kernel.allow_other_hardware);
   settled.spec = make_spec(job, *settled.inputs, identity, provenance);
@@ -98,11 +105,11 @@ SettledJob settle(MPI_Comm comm, const Job& job, const Resources& resources,
 }
 
 void settle_on_device(MPI_Comm comm, SettledJob& settled, const Resources& resources,
-                      const nlohmann::json& provenance) {
+                      const nlohmann::json& provenance, const HeadFit& fit) {
   if (!settled.device.recorded) return;
   Job job = settled.job;
   job.kernel.device = settled.device.kind == device::Kind::cuda ? "cuda" : "cpu";
-  settled = settle(comm, job, resources, provenance, {});
+  settled = settle(comm, job, resources, provenance, {}, fit);
 }
 
 }  // namespace ntk::kernel

@@ -10,6 +10,7 @@
 #include "base/job.hpp"
 #include "kernel/compute_device.hpp"
 #include "kernel/inputs.hpp"
+#include "kernel/probe_head.hpp"
 #include "kernel/schedule.hpp"
 #include "store/kernel_file.hpp"
 
@@ -52,12 +53,13 @@ struct SettledJob {
   store::KernelSpec spec;
 };
 
-// Collective. Chooses the device (`recorded` as for choose_device), reads model and data, and makes
-// sure that all ranks have the same.
+// Collective. Chooses the device (`recorded` as for choose_device), reads model and data, finds or
+// fits (by `fit`) a probe head, and makes sure that all ranks have the same.
 SettledJob settle(MPI_Comm comm, const Job& job, const Resources& resources,
-                  const nlohmann::json& provenance, const std::vector<std::string>& recorded);
+                  const nlohmann::json& provenance, const std::vector<std::string>& recorded,
+                  const HeadFit& fit);
 // Collective, when there is something to compute: takes a device of the recorded kind that is here.
 void settle_on_device(MPI_Comm comm, SettledJob& settled, const Resources& resources,
-                      const nlohmann::json& provenance);
+                      const nlohmann::json& provenance, const HeadFit& fit);
 
 }  // namespace ntk::kernel

@@ -88,8 +88,10 @@ std::string Checkpoint::sha256() const {
   return hash.hex();
 }
 
-void write_safetensors(const std::string& path, const std::map<std::string, NamedTensor>& tensors) {
+void write_safetensors(const std::string& path, const std::map<std::string, NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
   json header = json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     std::int64_t elements = 1;

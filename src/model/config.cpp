@@ -174,6 +174,7 @@ ModelConfig read_config(const std::string& directory) {
   config.type_vocab_size = keys.integer("type_vocab_size", 1, 2);
   config.pad_token_id = keys.integer("pad_token_id", 0, config.model_type == "roberta" ? 1 : 0);
   config.layer_norm_eps = keys.positive("layer_norm_eps", 1e-12);
+  config.initializer_range = keys.positive("initializer_range", 0.02);
   config.hidden_act = activation(keys);
   config.labels = label_names(keys);
   const auto named = static_cast<std::int64_t>(config.labels.size());

@@ -23,6 +23,7 @@ struct ModelConfig {
   std::int64_t vocab_size = 0;
   std::int64_t pad_token_id = 0;
   double layer_norm_eps = 0;
+  double initializer_range = 0;  // standard deviation of weights drawn anew
   Activation hidden_act = Activation::gelu_erf;
   std::int64_t num_labels = 0;
   std::vector<std::string> labels;  // names by number; empty when the file names none

@@ -37,6 +37,8 @@ class Family {
   // Runs segment s on `input` (the previous segment's output; -1 for the first segment).
   virtual Value forward(int segment, Tape<Real>& tape, const Batch<Real>& batch,
                         Value input) const = 0;
+  // What the head's linear map is applied to: one row a sample. `input` is the head's.
+  virtual Value features(Tape<Real>& tape, const Batch<Real>& batch, Value input) const = 0;
 };
 
 // Lists segments and parameters of `config`'s family and checks that the checkpoint has them with

@@ -1,24 +1,15 @@
 #include "model/head.hpp"
 
-#include <cmath>
-#include <numbers>
-#include <random>
-
 #include "base/error.hpp"
+#include "model/normal.hpp"
 
 namespace ntk::model {
 
 Head random_head(std::int64_t outputs, std::int64_t hidden, double std, std::int64_t seed) {
   Head head{outputs, {}, std::vector<float>(static_cast<std::size_t>(outputs), 0.0f)};
-  std::mt19937_64 bits(static_cast<std::uint64_t>(seed));
-  const auto uniform = [&bits] {  // in (0, 1]
-    return (static_cast<double>(bits() >> 11) + 1.0) * 0x1.0p-53;
-  };
+  Normal normal(static_cast<std::uint64_t>(seed));
   head.weight.resize(static_cast<std::size_t>(outputs * hidden));
-  for (auto& w : head.weight) {  // Box and Muller
-    const double radius = std::sqrt(-2.0 * std::log(uniform()));
-    w = static_cast<float>(std * radius * std::cos(2.0 * std::numbers::pi * uniform()));
-  }
+  for (auto& w : head.weight) w = static_cast<float>(std * normal());
   return head;
 }
 
@@ -32,12 +23,18 @@ Head read_head(const std::string& path, std::int64_t hidden) {
           "head {} has weight [{}] and bias [{}] (this model needs weight [C, {}] and bias [C]) "
           "give a head made for this model",
           path, fmt::join(weight, ", "), fmt::join(bias, ", "), hidden);
-  return {weight[0], file.read<float>("weight"), file.read<float>("bias")};
+  const auto record = file.metadata().find("probe");
+  return {weight[0], file.read<float>("weight"), file.read<float>("bias"),
+          record == file.metadata().end() ? "" : record->second};
 }
 
 void write_head(const std::string& path, const Head& head, std::int64_t hidden) {
-  write_safetensors(path, {{"weight", {{head.outputs, hidden}, head.weight}},
-                           {"bias", {{head.outputs}, head.bias}}});
+  std::map<std::string, std::string> metadata;
+  if (!head.record.empty()) metadata["probe"] = head.record;
+  write_safetensors(
+      path,
+      {{"weight", {{head.outputs, hidden}, head.weight}}, {"bias", {{head.outputs}, head.bias}}},
+      metadata);
 }
 
 }  // namespace ntk::model

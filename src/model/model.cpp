@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/glob.hpp"
+#include "model/initialisation.hpp"
 
 namespace ntk::model {
 
@@ -54,6 +55,11 @@ Model<Real>::Model(device::Backend<Real>& backend, const ModelDescription& descr
       const std::vector<Real> converted(values.begin(), values.end());
       return adopt(converted);
     }
+    if (p.drawn) {
+      const auto values =
+          drawn_values(p, description.config.initializer_range, description.initialisation_seed);
+      return adopt(std::vector<Real>(values.begin(), values.end()));
+    }
     if constexpr (std::is_same_v<Real, float>) {
       if (description.checkpoint->viewable_f32(p.source)) {
         const auto mapped = description.checkpoint->view_f32(p.source);
@@ -64,7 +70,7 @@ Model<Real>::Model(device::Backend<Real>& backend, const ModelDescription& descr
   };
   const auto make_room = [&](const ParameterInfo& p) -> const Real* {
     const bool in_place = std::is_same_v<Real, float> && backend_.uses_host_memory() &&
-                          !p.source.empty() && description.checkpoint->viewable_f32(p.source);
+                          p.from_checkpoint() && description.checkpoint->viewable_f32(p.source);
     if (in_place) return nullptr;
     owned_.emplace_back(backend_, p.count());
     return owned_.back().data();

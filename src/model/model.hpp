@@ -17,7 +17,8 @@ struct ModelDescription {
   Choices choices;
   Architecture architecture;
   std::shared_ptr<const Checkpoint> checkpoint;
-  Head head;  // drawn, read, or the checkpoint's own
+  Head head;  // drawn, read, fitted, or the checkpoint's own
+  std::int64_t initialisation_seed = 1;  // of parameters that are drawn anew
 };
 
 // Marks the parameters that match any of `include` and none of `exclude` (glob patterns over
@@ -47,6 +48,10 @@ class Model {
   Tape<Real> tape() const { return Tape<Real>(backend_, weights_); }
   Value forward(int segment, Tape<Real>& tape, const Batch<Real>& batch, Value input) const {
     return family_->forward(segment, tape, batch, input);
+  }
+  // The features under the head, from the output of the last segment before it.
+  Value features(Tape<Real>& tape, const Batch<Real>& batch, Value input) const {
+    return family_->features(tape, batch, input);
   }
 
  private:

@@ -22,6 +22,12 @@ struct ParameterInfo {
   bool is_linear() const { return shape.size() == 2 && !is_table; }
   bool is_table = false;  // an embedding table, looked up by ids
 
+  // How the family initialises it, and whether this model takes that for the checkpoint's values.
+  enum class Fresh { normal, zeros, ones } fresh = Fresh::normal;
+  std::int64_t padding_row = -1;  // of a table: initialised with zeros
+  bool drawn = false;
+  bool from_checkpoint() const { return !source.empty() && !drawn; }
+
   std::int64_t count() const {
     std::int64_t product = 1;
     for (auto extent : shape) product *= extent;

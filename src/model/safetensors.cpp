@@ -215,6 +215,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path)
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") {
       check_metadata(entry, path);
+      metadata_ = entry.get<std::map<std::string, std::string>>();
     } else {
       tensors_.emplace(name, tensor_info(entry, path, name));
     }

@@ -31,6 +31,7 @@ class SafetensorsFile {
 
   const std::string& path() const { return path_; }
   const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
   std::vector<std::string> names() const;  // in alphabetical order
   bool has(const std::string& name) const { return tensors_.contains(name); }
   const TensorInfo& info(const std::string& name) const;  // Error(input) when there is none
@@ -57,6 +58,7 @@ class SafetensorsFile {
   std::shared_ptr<const Mapping> mapping_;
   std::size_t data_start_ = 0;  // of the data part, in bytes from the file's start
   std::map<std::string, TensorInfo> tensors_;
+  std::map<std::string, std::string> metadata_;
 };
 
 // The weights of a Hugging Face directory: model.safetensors, or the shards that
@@ -96,7 +98,8 @@ struct NamedTensor {
 };
 
 // Writes F32 tensors, in the order of their names, under a temporary name that is then renamed:
-// the file is there whole or not at all. Throws Error(io).
-void write_safetensors(const std::string& path, const std::map<std::string, NamedTensor>& tensors);
+// the file is there whole or not at all. `metadata`: texts by name, in UTF-8. Throws Error(io).
+void write_safetensors(const std::string& path, const std::map<std::string, NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace ntk::model

@@ -8,68 +8,20 @@
 
 #include "base/error.hpp"
 #include "parallel/collectives.hpp"
+#include "parallel/petsc_scope.hpp"
 #include "spectrum/scalapack.hpp"
 
 namespace ntk::spectrum {
 
 namespace {
 
-std::string& petsc_text() {
-  static std::string text;
-  return text;
-}
-
-// Keeps the first (innermost) message and returns the code up the stack: nothing is printed,
-// nothing aborts.
-PetscErrorCode keep_error(MPI_Comm, int, const char* function, const char*, PetscErrorCode code,
-                          PetscErrorType type, const char* message, void*) {
-  if (type == PETSC_ERROR_INITIAL) {
-    petsc_text() =
-        fmt::format("{} in {}", message ? message : "no text", function ? function : "?");
-  }
-  return code;
-}
-
 void check_petsc(PetscErrorCode code, const char* what) {
-  if (code == 0) return;
-  fail(ExitCode::numerical, "{} failed (PETSc error {}: {}) try spectrum.method = \"full\"", what,
-       static_cast<int>(code), petsc_text());
+  parallel::check_petsc(code, what, "try spectrum.method = \"full\"");
 }
 
-// PETSc and SLEPc on one communicator, for this object's life.
-class PetscScope {
- public:
-  explicit PetscScope(MPI_Comm comm) {
-    PETSC_COMM_WORLD = comm;
-    // Read before initialisation: the user's ~/.petscrc and PETSc's signal handlers stay out.
-    check_petsc(PetscOptionsSetValue(nullptr, "-skip_petscrc", nullptr), "PetscOptionsSetValue");
-    check_petsc(PetscOptionsSetValue(nullptr, "-no_signal_handler", nullptr),
-                "PetscOptionsSetValue");
-    check_petsc(SlepcInitialize(nullptr, nullptr, nullptr, nullptr), "SlepcInitialize");
-    check_petsc(PetscPushErrorHandler(keep_error, nullptr), "PetscPushErrorHandler");
-  }
-  ~PetscScope() {
-    PetscPopErrorHandler();
-    SlepcFinalize();
-  }
-  PetscScope(const PetscScope&) = delete;
-  PetscScope& operator=(const PetscScope&) = delete;
-};
-
-template <class T, PetscErrorCode (*Destroy)(T*)>
-struct Owned {
-  T object = nullptr;
-  Owned() = default;
-  ~Owned() {
-    if (object) Destroy(&object);
-  }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-  operator T() const { return object; }
-};
-using OwnedMat = Owned<Mat, MatDestroy>;
-using OwnedVec = Owned<Vec, VecDestroy>;
-using OwnedEps = Owned<EPS, EPSDestroy>;
+using OwnedMat = parallel::PetscOwned<Mat, MatDestroy>;
+using OwnedVec = parallel::PetscOwned<Vec, VecDestroy>;
+using OwnedEps = parallel::PetscOwned<EPS, EPSDestroy>;
 
 // y = scale A x without moving A: the whole of x on every rank (8n bytes), a product with the local
 // piece, and a sum that leaves each rank its own part of y.
@@ -145,7 +97,7 @@ PetscErrorCode multiply(Mat shell, Vec x, Vec y) {
   try {
     product->apply(in, out);
   } catch (const std::exception& error) {
-    petsc_text() = error.what();
+    parallel::petsc_text() = error.what();
     PetscFunctionReturn(PETSC_ERR_LIB);
   }
   PetscCall(VecRestoreArrayWrite(y, &out));
@@ -168,7 +120,7 @@ Pairs krylov_schur(const BlockCyclicMatrix& a, std::int64_t count, double froben
     context.emplace(a, 1 / frobenius);  // of norm one, whatever the kernel's scale
   });
   Product& product = *context;
-  const PetscScope scope(comm);
+  const parallel::PetscScope scope(comm, SlepcInitialize, SlepcFinalize);
   OwnedMat shell;
   OwnedEps eps;
   OwnedVec vector;

@@ -45,14 +45,16 @@ json corrected_json(const StudyRows& rows, const HeldOutModes& modes, const Spli
           {"plug_in", corrected->plug_in.back().risk}};
 }
 
-BlockLabels block_labels(const StudyLabels& labels, const StudyPlan& plan, const Split& split) {
+BlockLabels block_labels(const StudyLabels& labels, const StudyPlan& plan, const Split& split,
+                         bool head_fitted_on_labels) {
   BlockLabels block{at_rows(labels.values, split.train),
                     at_rows(labels.noise_variances, split.train),
                     at_rows(labels.reference, split.train),
                     at_rows(labels.reference_variance, split.train),
                     at_rows(labels.reference, split.test),
                     at_rows(labels.reference_variance, split.test),
-                    plan.split.part};
+                    plan.split.part,
+                    head_fitted_on_labels};
   if (labels.reference.empty()) {
     // The labels' own noise takes the reference's place.
     block.test_reference = at_rows(labels.values, split.test);
@@ -146,7 +148,7 @@ json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint&
   const auto values = std::span(block.modes.eigen.values).first(block.modes.modes);
   json result{{"n", n}, {"draw", draw}, {"labels", json::array()}};
   for (const auto& labels : rows.labels) {
-    const auto data = block_labels(labels, plan, split);
+    const auto data = block_labels(labels, plan, split, rows.head_fitted_on_labels);
     double square = 0;
     for (const double v : centred(data.labels)) square += v * v;
     if (block.modes.modes < 2 || !(square > 0)) {

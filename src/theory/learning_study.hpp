@@ -27,6 +27,7 @@ struct StudyRows {
   std::vector<double> kernel;       // (rows, rows) row-major
   std::vector<std::int64_t> group;  // (rows); empty = every row its own
   std::vector<StudyLabels> labels;
+  bool head_fitted_on_labels = false;  // as in TheoryInputs
   std::size_t rows() const;
 };
 

@@ -108,10 +108,13 @@ RuleRisks rule_risks(const Block& block, const BlockLabels& data, std::span<cons
   }
 
   std::vector<std::pair<const char*, double>> stops;
-  stops.emplace_back("discrepancy", discrepancy_stop(values, modal, result.noise));
-  const auto windows = kappa_windows(ridge_curve(values, n));
-  stops.emplace_back(
-      "smoothed", smoothed_discrepancy_stop(values, modal, windows.full ? windows.full->alpha : 1));
+  const bool independent = !data.head_fitted_on_labels;  // noise and kernel
+  if (independent) {
+    stops.emplace_back("discrepancy", discrepancy_stop(values, modal, result.noise));
+    const auto windows = kappa_windows(ridge_curve(values, n));
+    stops.emplace_back("smoothed", smoothed_discrepancy_stop(
+                                       values, modal, windows.full ? windows.full->alpha : 1));
+  }
   const auto judged = std::span(grid).first(gcv_points(values, modal, grid));
   stops.emplace_back("leave_one_out", least(judged, leave_one_out(modes, data.labels, judged)));
   if (!block.folds.empty()) {
@@ -120,8 +123,8 @@ RuleRisks rule_risks(const Block& block, const BlockLabels& data, std::span<cons
         "hold_out", least(grid, fold_errors(std::span(block.folds).first(1), data.labels, grid)));
   }
   stops.emplace_back("gcv", gcv);
-  stops.emplace_back("sure", sure_stop(values, modal, grid));
-  if (result.noise > 0 && result.norm2 > 0) {
+  if (independent) stops.emplace_back("sure", sure_stop(values, modal, grid));
+  if (independent && result.noise > 0 && result.norm2 > 0) {
     stops.emplace_back("rwy", rwy_stop(values, n, result.noise, result.norm2));
   }
   stops.emplace_back("never", never_stop);

@@ -32,6 +32,7 @@ struct BlockLabels {
   std::vector<double> train_reference, train_reference_variance;  // empty: none in sample
   std::vector<double> test_reference, test_reference_variance;
   std::vector<std::size_t> test_part;  // of each test row, from 0; empty: RuleRisk.parts is
+  bool head_fitted_on_labels = false;  // as in TheoryInputs
 };
 
 // Risks are mean (f - reference)^2 - mean reference_variance.
@@ -58,7 +59,9 @@ std::span<const RuleName> rule_names();
 
 // `path`: total step sizes, ascending. The oracles are the best of its points and of the rules'
 // times. A rule that is undefined here is left out: rwy without noise or norm, k_fold and hold_out
-// without folds, oracle_in_sample without a reference in sample.
+// without folds, oracle_in_sample without a reference in sample; discrepancy, smoothed, sure and
+// rwy where the head was fitted on labels of these rows, whose noise they take to be independent of
+// the kernel.
 RuleRisks rule_risks(const Block& block, const BlockLabels& labels, std::span<const double> path);
 
 }  // namespace ntk::theory

@@ -86,6 +86,16 @@ json stop_report(ReportContext& context, const LabelSet& labels, const PreparedL
     say(context.caveats,
         "GCV finds no reason to stop, so effective_noise and rkhs_norm2 are those of a late fit");
   }
+  if (context.inputs.head_fitted_on_labels) {
+    say(context.limits,
+        "no SURE, discrepancy or Raskutti-Wainwright-Yu stopping times, nor these rules and the "
+        "smoothed one in learning curves: the head was fitted on labels of these rows, so that the "
+        "kernel depends on their noise, which these rules take to be independent of it");
+    say(context.caveats,
+        "the head was fitted on these labels: all that takes their noise off (plug-in, corrected "
+        "risk, norms, biases) is too favourable; fit the head on other rows");
+    return stops;
+  }
   const bool noisy = p.noise > 1e-12 * p.modes.total_power();
   if (noisy) {
     stops["sure"] = stop_json(context, p.modes, sure_stop(values, p.modes, grid),

@@ -36,6 +36,8 @@ struct TheoryInputs {
   std::vector<double> noise_modes;      // (n) sum_j U_ji^2 v_j
   std::optional<Training> training;     // of the user's, to convert stopping times to
   bool f0_kept = false;                 // labels and references have the outputs f_0 taken off
+  // The head was fitted on labels of these rows: kernel and outputs depend on the labels' noise.
+  bool head_fitted_on_labels = false;
 
   // For the parts measured on sub-matrices; empty = not available.
   std::vector<std::int64_t> subset;  // rows of the kernel, ascending

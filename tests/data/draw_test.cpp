@@ -137,6 +137,30 @@ TEST(Split, WithoutGroupsIsExact) {
   EXPECT_TRUE(split_by_group(10, {}, 0, 1).test.empty());
 }
 
+TEST(RowsApart, ShareNoGroupWithWhatIsTaken) {
+  Rows group;
+  for (std::int64_t row = 0; row < 300; ++row) group.push_back(row * 7 % 300 / 10);
+  const Rows order = permutation(300, 5);
+  const Rows taken(order.begin(), order.begin() + 12);
+  std::set<std::int64_t> groups;
+  for (const auto row : taken) groups.insert(group[static_cast<std::size_t>(row)]);
+  const Rows all = rows_apart(order, taken, group, 300);
+  EXPECT_EQ(all.size(), 300 - 10 * groups.size());
+  EXPECT_TRUE(std::ranges::is_sorted(all));
+  for (const auto row : all) EXPECT_FALSE(groups.contains(group[static_cast<std::size_t>(row)]));
+  const Rows some = rows_apart(order, taken, group, 50);
+  EXPECT_EQ(some.size(), 50u);
+  EXPECT_TRUE(std::ranges::includes(all, some));
+}
+
+TEST(RowsApart, AreTheLastOfTheOrder) {
+  const Rows order = permutation(40, 6);
+  const Rows taken(order.begin(), order.begin() + 10);
+  EXPECT_EQ(rows_apart(order, taken, {}, 7), sorted({order.end() - 7, order.end()}));
+  EXPECT_EQ(rows_apart(order, taken, {}, 99), sorted({order.begin() + 10, order.end()}));
+  EXPECT_TRUE(rows_apart(order, order, {}, 5).empty());
+}
+
 TEST(Split, SomethingIsLeftToTrainOn) {
   EXPECT_THAT(test::error_of(ExitCode::input, [] { split_by_group(10, {}, 10, 1); }),
               HasSubstr("cannot hold out 10 of 10 rows"));

@@ -246,6 +246,19 @@ TEST_F(Safetensors, WritesWhatItReads) {
       HasSubstr("cannot write"));
 }
 
+TEST_F(Safetensors, MetadataComesBack) {
+  const std::string path = folder_.path("head.safetensors");
+  const std::map<std::string, std::string> metadata = {{"probe", "{\"a\": [1, \"\u00e4\"]}"},
+                                                       {"empty", ""}};
+  write_safetensors(path, {{"b", {{1}, {2}}}}, metadata);
+  const SafetensorsFile file(path);
+  EXPECT_EQ(file.metadata(), metadata);
+  EXPECT_THAT(file.names(), ElementsAre("b"));
+  EXPECT_EQ(file.read<float>("b"), std::vector<float>{2});
+  write_safetensors(path, {{"b", {{1}, {2}}}});
+  EXPECT_TRUE(SafetensorsFile(path).metadata().empty());
+}
+
 TEST_F(Safetensors, DamagedBytesNeverCrash) {
   const std::string path = folder_.path("good.safetensors");
   write_safetensors(path, {{"weight", {{2, 3}, {1, 2, 3, 4, 5, 6}}}, {"bias", {{2}, {-1, 0.25f}}}});

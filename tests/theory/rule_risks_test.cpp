@@ -93,6 +93,24 @@ TEST(RuleRisks, EveryRuleIsMeasuredAgainstTheOracleOfThePath) {
   EXPECT_NEAR(risks.noise, 0.09, 1e-12);
 }
 
+TEST(RuleRisks, AHeadFittedOnTheLabelsLeavesOutWhatTakesTheirNoiseToBeIndependent) {
+  auto e = make_example();
+  auto all = by_name(rule_risks(e.block, e.labels, e.path));
+  e.labels.head_fitted_on_labels = true;
+  const auto rules = by_name(rule_risks(e.block, e.labels, e.path));
+  for (const char* rule : {"discrepancy", "smoothed", "sure", "rwy"}) {
+    EXPECT_TRUE(all.contains(rule)) << rule;
+    EXPECT_FALSE(rules.contains(rule)) << rule;
+    all.erase(rule);
+  }
+  ASSERT_EQ(rules.size(), all.size());
+  for (const auto& [rule, risk] : rules) {
+    if (rule.find("oracle") != rule.npos) continue;  // the best of the path and of all rules' times
+    EXPECT_EQ(risk.eta, all.at(rule).eta) << rule;
+    EXPECT_EQ(risk.risk, all.at(rule).risk) << rule;
+  }
+}
+
 // In sample the null fit is the mean of the labels: its risk is known exactly.
 TEST(RuleRisks, InSampleRiskOfTheMean) {
   const auto e = make_example();

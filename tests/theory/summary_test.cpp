@@ -167,6 +167,21 @@ TEST(Summary, HasNoStoppingTimeWithoutNoise) {
   EXPECT_FALSE(report.at("labels").at(0).at("stopping").contains("rwy"));
 }
 
+TEST(Summary, AHeadFittedOnTheLabelsLeavesRulesOut) {
+  auto inputs = make_inputs(64);
+  const auto apart = theory_summary(inputs).at("labels").at(0).at("stopping");
+  inputs.head_fitted_on_labels = true;
+  const auto report = theory_summary(inputs);
+  const auto stops = report.at("labels").at(0).at("stopping");
+  for (const char* rule : {"sure", "discrepancy", "rwy"}) {
+    EXPECT_TRUE(apart.contains(rule)) << rule;
+    EXPECT_FALSE(stops.contains(rule)) << rule;
+  }
+  EXPECT_EQ(stops.at("gcv"), apart.at("gcv"));
+  EXPECT_TRUE(says(report.at("limits"), "head was fitted on labels of these rows"));
+  EXPECT_TRUE(says(report.at("caveats"), "too favourable"));
+}
+
 TEST(Summary, RefusesNoiseAboveTheLabels) {
   auto inputs = make_inputs(64);
   inputs.noise_source = NoiseSource::number;

@@ -6,6 +6,7 @@
 #include "model/families/encoder.hpp"
 
 #include <map>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "model/ops/ops.hpp"
@@ -70,13 +71,17 @@ class Lister {
     const bool given = !source.empty();
     tensor(name + ".weight", {outputs, inputs}, part, given ? source + ".weight" : "");
     tensor(name + ".bias", {outputs}, part, given ? source + ".bias" : "");
+    to_.parameters.back().fresh = ParameterInfo::Fresh::zeros;
   }
   // weight and bias of a layer norm. Checkpoints converted from TensorFlow (bert-base-uncased among
   // them) still call these gamma and beta; patterns match the names in use today all the same.
   void norm(const std::string& name, std::int64_t width, const std::string& part) {
-    for (const auto& [now, once] : {std::pair{".weight", ".gamma"}, {".bias", ".beta"}}) {
+    using Fresh = ParameterInfo::Fresh;
+    for (const auto& [now, once, fresh] : {std::tuple{".weight", ".gamma", Fresh::ones},
+                                           std::tuple{".bias", ".beta", Fresh::zeros}}) {
       const bool old = !from_.has(name + now) && from_.has(name + once);
       tensor(name + now, {width}, part, name + (old ? once : now));
+      to_.parameters.back().fresh = fresh;
     }
   }
 
@@ -114,8 +119,12 @@ class Encoder final : public Family<Real> {
       return ops::activation(tape, y, device::Activation::tanh);
     }
     const int head = after + (choices_.own_head ? dense_count : 0);
-    if (choices_.pooling == Pooling::mean) input = ops::mean_pool(tape, input, batch.pooled);
-    return ops::linear(tape, input, head + dense, head + dense_bias, outputs_);
+    return ops::linear(tape, features(tape, batch, input), head + dense, head + dense_bias,
+                       outputs_);
+  }
+
+  Value features(Tape<Real>& tape, const Batch<Real>& batch, Value input) const override {
+    return choices_.pooling == Pooling::mean ? ops::mean_pool(tape, input, batch.pooled) : input;
   }
 
  private:
@@ -192,6 +201,8 @@ Architecture encoder_architecture(const ModelConfig& config, const Checkpoint& c
   same("embeddings.word_embeddings.weight", {config.vocab_size, d}, "embeddings");
   same("embeddings.position_embeddings.weight", {config.max_position_embeddings, d}, "embeddings");
   same("embeddings.token_type_embeddings.weight", {config.type_vocab_size, d}, "embeddings");
+  a.parameters[word].padding_row = config.pad_token_id;
+  if (names.positions_after_padding) a.parameters[position].padding_row = config.pad_token_id;
   norm("embeddings.LayerNorm", "embeddings");
   for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) {
     const std::string layer = fmt::format("layer.{}", i), in = fmt::format("encoder.layer.{}.", i);
