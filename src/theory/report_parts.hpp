@@ -1,6 +1,7 @@
 // The parts of theory_summary (summary.hpp), each a JSON object. For theory's own use.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -9,6 +10,7 @@
 
 #include "theory/effective_dimension.hpp"
 #include "theory/filter.hpp"
+#include "theory/spectrum_bounds.hpp"
 #include "theory/summary.hpp"
 
 namespace ntk::theory {
@@ -18,13 +20,27 @@ nlohmann::json number(double value);  // null where it is not finite
 // {value, unit, rule}.
 nlohmann::json quantity(double value, const std::string& unit, const std::string& rule);
 
+// The same with its `error`: how far the true value can be from this estimate. Null, and the name
+// among `unsaid`, where that is more than widest_error of `scale`.
+nlohmann::json bounded(double value, Interval bounds, double scale, const std::string& unit,
+                       const std::string& rule, const std::string& name,
+                       std::vector<std::string>& unsaid);
+
 // What all parts share.
 struct ReportContext {
   const TheoryInputs& inputs;
-  std::vector<double> values;  // positive modes of the centred K/n
-  RidgeCurve curve;
+  std::vector<double> values;  // positive modes of the centred K/n, completed where it is partial
+  RidgeCurve curve;            // as far as it is known
   std::vector<std::string>& limits;
   std::vector<std::string>& caveats;
+  // Of a partial spectrum:
+  std::optional<SpectrumBounds> bounds{};
+  std::vector<double> tail{};  // the completed tail, its zeros included
+  double reach = 0.5;          // exponents are read up to df = reach n
+  bool cut = false;            // the curve ends where it is no longer known
+  std::span<const double> computed() const {
+    return bounds ? std::span<const double>(bounds->leading()) : std::span<const double>(values);
+  }
   double n() const {
     return static_cast<double>(inputs.samples) * static_cast<double>(inputs.rows_per_sample);
   }
@@ -40,7 +56,41 @@ struct PreparedLabels {
   double effective_noise = 0;  // at the GCV stop
   double gcv_eta = 0;
   double norm2 = 0;  // rkhs_norm2 at the GCV stop
+  // Of a partial spectrum. Without a GCV stop the three numbers above are NaN.
+  std::optional<LabelBounds> bounds{};
+  TailMoments power_tail{};
+  Interval gcv_range{};
 };
+
+// The tail of a partial spectrum: nothing where the moments leave it less than a mode that counts
+// (`least`, a part of l_1). `modes` is the number of eigenvalues that centring leaves beside the
+// given ones.
+std::optional<TailMoments> spectrum_tail(const TheoryInputs& inputs, double modes, double least);
+
+// Continues context.values (those that were computed) over the tail.
+void complete_spectrum(ReportContext& context, const TailMoments& tail, double least);
+// Cuts the curve of the completed spectrum where it is not known, and says so.
+void restrict_to_known(ReportContext& context);
+
+// Labels whose `modes` are those of the computed eigenvalues, continued over the completed tail
+// with the moments that their values have; `known`: their noise is that of the data.
+void complete_labels(const ReportContext& context, const LabelSet& labels, bool known,
+                     PreparedLabels& prepared);
+
+// A stop chosen by a score, on a path of which the score is known within widest_error only at the
+// beginning: the least estimate there, and the range of points where the true least one can be.
+// Nothing where the estimates still fall at the end of what is known.
+struct KnownStop {
+  double eta = 0;
+  Interval range;
+};
+std::optional<KnownStop> known_minimum(std::span<const double> grid,
+                                       const std::function<double(double)>& score,
+                                       const std::function<Interval(double)>& bounds);
+// The same for the first eta where the falling `error` is at most `level`, its estimate being
+// `eta`; nothing where the error there is not known within widest_error.
+std::optional<KnownStop> known_crossing(double eta, double level, double estimate,
+                                        const std::function<Interval(double)>& error);
 
 // Nothing (and a limit) for labels without variance or signal.
 std::optional<PreparedLabels> prepare_labels(ReportContext& context, const LabelSet& labels);
