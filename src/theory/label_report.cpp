@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <numbers>
 #include <numeric>
 
 #include "theory/learning_curve.hpp"
@@ -63,39 +62,6 @@ json stop_json(const ReportContext& context, const PreparedLabels& p, double eta
       p, risk.variance, [&] { return p.bounds->variance(eta); }, scale, "y^2",
       "sum (1 - S_k)^2 nz_k", "in_sample_variance at " + name, unsaid);
   return stop;
-}
-
-// Of the risk at the ridge that the curve chose. Infinite where that is the last one known: the
-// least risk may lie beyond.
-double plug_in_error(const ReportContext& context, const PreparedLabels& p,
-                     const LearningPoint& point) {
-  if (context.cut && point.kappa == context.curve.kappa.back()) return never_stop;
-  const double lambda = point.kappa * (1 - point.df / context.n());
-  return error_of(point.risk, p.bounds->plug_in_risk(lambda, point.n, p.noise));
-}
-
-// The range of eta that the bounds on sum min(l, 1/eta) and on the norm leave.
-std::optional<KnownStop> known_rwy(const ReportContext& context, const PreparedLabels& p,
-                                   double eta) {
-  const auto norm = p.bounds->norm2(p.gcv_eta);
-  const auto& values = context.computed();
-  const auto end = [&](double norm2, bool high) {
-    // eta^2 sum min(l, 1/eta) against n R^2/(4 e^2 s^2); the larger the sum, the sooner the stop.
-    const auto beyond = [&](double at) {
-      const auto sum = context.bounds->capped_sum(1 / at);
-      return at * at * (high ? sum.low : sum.high) >
-             context.n() * norm2 / (4 * std::pow(std::numbers::e, 2) * p.noise);
-    };
-    double low = std::log(1e-6 / values[0]), top = std::log(1e6 * eta);
-    for (int i = 0; i < 60; ++i) {
-      const double middle = 0.5 * (low + top);
-      (beyond(std::exp(middle)) ? top : low) = middle;
-    }
-    return std::exp(low);
-  };
-  const Interval range{end(norm.low, false), end(norm.high, true)};
-  if (!(error_of(eta, range) <= widest_error * eta)) return std::nullopt;
-  return KnownStop{eta, range};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <numeric>
 
 #include "theory/report_parts.hpp"
@@ -156,6 +157,36 @@ std::optional<KnownStop> known_crossing(double eta, double level, double estimat
   return KnownStop{
       eta,
       {crossing([](Interval i) { return i.low; }), crossing([](Interval i) { return i.high; })}};
+}
+
+double plug_in_error(const ReportContext& context, const PreparedLabels& p,
+                     const LearningPoint& point) {
+  if (context.cut && point.kappa == context.curve.kappa.back()) return never_stop;
+  const double lambda = point.kappa * (1 - point.df / context.n());
+  return error_of(point.risk, p.bounds->plug_in_risk(lambda, point.n, p.noise));
+}
+
+std::optional<KnownStop> known_rwy(const ReportContext& context, const PreparedLabels& p,
+                                   double eta) {
+  const auto norm = p.bounds->norm2(p.gcv_eta);
+  const auto& values = context.computed();
+  const auto end = [&](double norm2, bool high) {
+    // eta^2 sum min(l, 1/eta) against n R^2/(4 e^2 s^2); the larger the sum, the sooner the stop.
+    const auto beyond = [&](double at) {
+      const auto sum = context.bounds->capped_sum(1 / at);
+      return at * at * (high ? sum.low : sum.high) >
+             context.n() * norm2 / (4 * std::pow(std::numbers::e, 2) * p.noise);
+    };
+    double low = std::log(1e-6 / values[0]), top = std::log(1e6 * eta);
+    for (int i = 0; i < 60; ++i) {
+      const double middle = 0.5 * (low + top);
+      (beyond(std::exp(middle)) ? top : low) = middle;
+    }
+    return std::exp(low);
+  };
+  const Interval range{end(norm.low, false), end(norm.high, true)};
+  if (!(error_of(eta, range) <= widest_error * eta)) return std::nullopt;
+  return KnownStop{eta, range};
 }
 
 }  // namespace ntk::theory

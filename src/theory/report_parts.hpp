@@ -10,6 +10,7 @@
 
 #include "theory/effective_dimension.hpp"
 #include "theory/filter.hpp"
+#include "theory/learning_curve.hpp"
 #include "theory/spectrum_bounds.hpp"
 #include "theory/summary.hpp"
 
@@ -94,6 +95,16 @@ std::optional<KnownStop> known_crossing(double eta, double level, double estimat
 
 // Nothing (and a limit) for labels without variance or signal.
 std::optional<PreparedLabels> prepare_labels(ReportContext& context, const LabelSet& labels);
+
+// Half-width of the bounds on the risk at the ridge that the plug-in curve chose. Infinite where
+// that is the last one known: the least risk may lie beyond.
+double plug_in_error(const ReportContext& context, const PreparedLabels& prepared,
+                     const LearningPoint& point);
+
+// The stop `eta` of rwy_stop, with the range that the bounds on sum min(l, 1/eta) and on the norm
+// leave; nothing where that is wider than widest_error.
+std::optional<KnownStop> known_rwy(const ReportContext& context, const PreparedLabels& prepared,
+                                   double eta);
 
 nlohmann::json label_report(ReportContext& context, const LabelSet& labels,
                             const PreparedLabels& prepared);
