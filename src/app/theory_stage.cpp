@@ -179,6 +179,9 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   inputs.floor = h5::read_real(group, "floor_independent");
   inputs.resolved = h5::read_integer(group, "resolved");
   inputs.sums = read_sums(group);
+  const auto terms = spectrum::parse_sum(name, job.spectrum.kernels.at(name), kernel.groups());
+  inputs.semidefinite =
+      std::all_of(terms.begin(), terms.end(), [](const auto& term) { return term.weight >= 0; });
 
   if (job.theory.noise_variance == "data") {
     inputs.noise_source = theory::NoiseSource::data;
@@ -205,7 +208,6 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   }
   if (inputs.rows_per_sample != 1) return inputs;
 
-  const auto terms = spectrum::parse_sum(name, job.spectrum.kernels.at(name), kernel.groups());
   const auto rows = static_cast<std::size_t>(inputs.samples);
   const auto measured = std::min(rows, static_cast<std::size_t>(theory_measured_rows));
   for (const auto r : theory::draw_split(rows, {}, measured, 0, inputs.seed).train) {

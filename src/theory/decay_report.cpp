@@ -234,6 +234,10 @@ json decay_report(ReportContext& context) {
   if (windows.low && windows.high) {
     decay["alpha_drift"] = quantity(windows.high->alpha - windows.low->alpha, "1",
                                     "alpha_high - alpha_low: the uncertainty of alpha");
+    if (context.bounds) {
+      decay["alpha_drift"]["error"] =
+          decay["alpha_low"]["error"].get<double>() + decay["alpha_high"]["error"].get<double>();
+    }
     if (std::abs(windows.high->alpha - windows.low->alpha) > 0.1) {
       context.caveats.push_back(
           "alpha drifts between its windows: the spectrum is no pure power law and the worst-case "
@@ -253,6 +257,10 @@ json decay_report(ReportContext& context) {
       windows.full ? quantity(worst_case_exponent(windows.full->alpha), "1",
                               "-alpha/(alpha+1), target just inside the RKHS, worst case")
                    : json(nullptr);
+  if (windows.full && context.bounds) {
+    decay["worst_case_exponent"]["error"] =
+        decay["alpha"]["error"].get<double>() / std::pow(windows.full->alpha + 1, 2);
+  }
 
   const double rounding =
       n * std::numeric_limits<double>::epsilon() * std::abs(inputs.eigenvalues[0]);

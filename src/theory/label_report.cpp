@@ -139,6 +139,10 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
   json set{{"name", labels.name}};
   set["label_variance"] = quantity(p.modes.total_power(), "y^2", "|y - mean y|^2/n");
   set["noise_variance"] = quantity(p.noise, "y^2", p.noise_rule);
+  if (p.bounds && p.noise_rule.starts_with("estimate")) {
+    set["noise_variance"]["error"] =
+        number(error_of(p.noise, p.bounds->effective_noise(p.gcv_eta)));
+  }
   set["effective_noise"] = stated(
       p, p.effective_noise, [&] { return p.bounds->effective_noise(p.gcv_eta); }, p.effective_noise,
       "y^2", "RSS/(n - df) at the GCV stop", "effective_noise", unsaid);
@@ -245,6 +249,13 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
       rwy["critical_radius2"] = quantity(radius, "y^2", "R^2 e_n^2");
       rwy["bound"] = quantity(12 * radius, "y^2", "12 R^2 e_n^2, bound on the in-sample risk");
       rwy["vacuous"] = 12 * radius > p.modes.signal();
+      if (stop) {
+        const auto norm = p.bounds->norm2(p.gcv_eta);
+        const double error =
+            error_of(radius, {norm.low / stop->range.high, norm.high / stop->range.low});
+        rwy["critical_radius2"]["error"] = error;
+        rwy["bound"]["error"] = 12 * error;
+      }
     }
   }
   set["stopping"] = std::move(stops);

@@ -152,6 +152,13 @@ json theory_summary(const TheoryInputs& inputs) {
                      " centred eigenvalues, and neither the kernel's trace nor its norm");
     return finish();
   }
+  if (partial && !inputs.semidefinite) {
+    limits.push_back("nothing is predicted: the spectrum holds " +
+                     std::to_string(inputs.eigenvalues.size()) + " of " + std::to_string(n) +
+                     " centred eigenvalues of a sum with a negative weight, so the others may be "
+                     "negative and their sums do not bound them");
+    return finish();
+  }
   // Modes below the measured floor are noise of the arithmetic: they count as outside the kernel.
   double relative = 1e-9;
   if (inputs.eigenvalues[0] > 0) {

@@ -39,6 +39,7 @@ struct TheoryInputs {
   // n centred ones the rest is known by the moments below (partial_spectrum.hpp).
   std::vector<double> raw_eigenvalues, eigenvalues;
   SpectralMoments raw_sums, sums;  // trace and squared Frobenius norm, where k < n
+  bool semidefinite = true;        // no group has a negative weight
   double floor = 0;                // measured noise floor of the eigenvalues; 0 = unknown
   std::int64_t resolved = -1;      // last rank above the noise by the spectrum stage; -1 = unknown
   std::vector<LabelSet> labels;

@@ -285,8 +285,12 @@ TEST(Summary, LeadingPairsOfAKernelThatHasNoMore) {
 
 TEST(Summary, LeadingPairsAloneAreNotEnough) {
   auto inputs = test::leading_pairs(make_inputs(64), 10);
+  auto other = inputs;
   inputs.sums = {};
-  EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "10 of 64"));
+  EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "neither the kernel's trace nor its norm"));
+  other.semidefinite = false;
+  EXPECT_TRUE(says(theory_summary(other).at("limits"), "negative weight"));
+  EXPECT_FALSE(theory_summary(other).contains("decay"));
 }
 
 // Moments from A y, A's diagonal and rows are those of the projections.

@@ -124,12 +124,12 @@ TEST(Trial, SummaryTellsTheStory) {
 }
 
 // An independent trial (other software, another tail) found df within 1.1 % and alpha within 0.002
-// from 100 of 1,024 pairs, trace and norm; 0.3 % from 200.
+// from 100 of 1,024 pairs, trace and norm; 0.3 % from 200. This tail does better.
 TEST(Trial, LeadingPairsGiveTheEffectiveDimension) {
   const auto l = numbers(trial().at("eigenvalues"));
   const auto whole = ridge_curve(std::span(l).first(1023), 1024);
   const auto alpha = kappa_windows(whole).full->alpha;
-  for (const auto& [k, accuracy] : {std::pair<std::size_t, double>{100, 0.011}, {200, 0.003}}) {
+  for (const auto& [k, accuracy] : {std::pair<std::size_t, double>{100, 0.003}, {200, 0.002}}) {
     const auto partial = test::leading_pairs(trial_inputs(), k);
     const auto tail =
         TailMoments::of(l[k - 1], static_cast<double>(1023 - k),
@@ -146,7 +146,7 @@ TEST(Trial, LeadingPairsGiveTheEffectiveDimension) {
       if (whole.df[p] >= 5) worst = std::max(worst, std::abs(df / whole.df[p] - 1));
     }
     EXPECT_LT(worst, accuracy) << k;
-    EXPECT_NEAR(kappa_windows(ridge_curve(completed, 1024)).full->alpha, alpha, 0.002) << k;
+    EXPECT_NEAR(kappa_windows(ridge_curve(completed, 1024)).full->alpha, alpha, 0.001) << k;
   }
 }
 
@@ -182,7 +182,7 @@ TEST(Trial, LeadingPairsTellTheStory) {
   }
   for (std::size_t i = 0; i < 3; ++i) {
     const auto &point = a["plug_in"]["curve"][i], &truth = b["plug_in"]["curve"][i];
-    EXPECT_NEAR(point["risk"].get<double>() / truth["risk"].get<double>(), 1, 0.002);
+    EXPECT_NEAR(point["risk"].get<double>() / truth["risk"].get<double>(), 1, 0.001);
     EXPECT_GT(point["error"], 0);
     EXPECT_LT(point["error"].get<double>(), 0.06 * truth["risk"].get<double>());
   }
