@@ -63,7 +63,7 @@ theory::StudyRows study_rows(const theory::TheoryInputs& inputs) {
 // Why there are no learning curves; empty when there can be.
 std::string obstacle(const theory::TheoryInputs& inputs) {
   if (inputs.kernel.empty()) {
-    return "they are measured for kernels with one row a sample and a full spectrum";
+    return "they are measured for kernels with one row a sample";
   }
   return inputs.labels.empty() ? "the data carry no labels" : "";
 }

@@ -224,6 +224,7 @@ class Planner {
     for (const auto& field : ntk::spectrum::fields_of(
              table, outputs, inputs_->outputs.output_columns, inputs_->outputs.rows_per_sample)) {
       sizes.field_columns += field.columns;
+      if (field.variance) sizes.variance_columns += field.columns;
     }
     for (std::size_t s = 1; s < inputs_->panels.sets().size(); ++s) {
       sizes.evaluate_rows.push_back(inputs_->panels.sets()[s].samples() *

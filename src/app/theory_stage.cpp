@@ -54,9 +54,10 @@ void subtract(std::vector<double>& from, const std::vector<double>& what) {
 }
 
 // A field as the spectrum stage projected it: values on the rows, and projections (modes, columns).
+// Where not all modes are there, K/n times the field, like the values.
 struct ProjectedField {
   std::int64_t columns = 0;
-  std::vector<double> values, projections;
+  std::vector<double> values, projections, products;
 };
 ProjectedField read_field(const std::vector<spectrum::Field>& fields, const std::string& name,
                           hid_t file, const std::string& place) {
@@ -75,7 +76,11 @@ ProjectedField read_field(const std::vector<spectrum::Field>& fields, const std:
       "{} has {} columns for {} of the kernel (the spectrum belongs to another kernel) run `ntk "
       "spectrum` again",
       path, stored, found->columns);
-  return {found->columns, found->values, data.read_all<double>()};
+  ProjectedField field{found->columns, found->values, data.read_all<double>(), {}};
+  if (const std::string of_all = place + "/products/" + name; h5::exists(file, of_all)) {
+    field.products = h5::Dataset(file, of_all).read_all<double>();
+  }
+  return field;
 }
 
 // The sub-matrix over `rows` of a weighted sum of stored kernels, read in strips of whole rows.
@@ -122,11 +127,14 @@ std::vector<theory::LabelSet> label_sets(const Job& job, const store::SampleTabl
                                     : "class " + samples.classes[static_cast<std::size_t>(c)];
     set.values = column(field.values, field.columns, c);
     set.projections = column(field.projections, field.columns, c);
+    auto products = column(field.products, field.columns, c);
     if (keep) {
       const std::int64_t of = classes ? c : 0;
       subtract(set.values, column(outputs.values, outputs.columns, of));
       subtract(set.projections, column(outputs.projections, outputs.columns, of));
+      subtract(products, column(outputs.products, outputs.columns, of));
     }
+    if (!products.empty()) set.moments = theory::label_moments(set.values, products);
     sets.push_back(std::move(set));
   }
   return sets;
@@ -157,6 +165,12 @@ json stored_theory(const std::string& path, const std::string& mark) {
   return stored.is_object() && stored.value("fingerprint", "") == mark ? stored : json(nullptr);
 }
 
+// Trace and squared Frobenius norm of K/n.
+theory::SpectralMoments read_sums(hid_t group) {
+  const double norm = h5::read_real(group, "frobenius");
+  return {h5::read_real(group, "trace"), norm * norm};
+}
+
 }  // namespace
 
 theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
@@ -178,12 +192,15 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   inputs.eigenvalues = h5::read<double>(spectrum, place + "/eigenvalues");
   if (const std::string raw = "/" + name + "/raw/eigenvalues"; h5::exists(spectrum, raw)) {
     inputs.raw_eigenvalues = h5::read<double>(spectrum, raw);
+    inputs.raw_sums = read_sums(h5::open_object(spectrum, "/" + name + "/raw"));
   }
   const h5::Handle group = h5::open_object(spectrum, place);
   inputs.floor = h5::read_real(group, "floor_independent");
   inputs.resolved = h5::read_integer(group, "resolved");
-  // A partial spectrum has no use for the rest: theory_summary says so.
-  if (static_cast<std::int64_t>(inputs.eigenvalues.size()) < kernel.order()) return inputs;
+  inputs.sums = read_sums(group);
+  const auto terms = spectrum::parse_sum(name, job.spectrum.kernels.at(name), kernel.groups());
+  inputs.semidefinite =
+      std::all_of(terms.begin(), terms.end(), [](const auto& term) { return term.weight >= 0; });
 
   if (job.theory.noise_variance == "data") {
     inputs.noise_source = theory::NoiseSource::data;
@@ -202,10 +219,14 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
     auto noise = read_field(fields, "noise_variance", spectrum, place);
     inputs.noise_variances = std::move(noise.values);
     inputs.noise_modes = std::move(noise.projections);
+    if (!inputs.noise_variances.empty() && h5::exists(spectrum, place + "/diagonal")) {
+      inputs.noise_sums = theory::noise_moments(inputs.noise_variances,
+                                                h5::read<double>(spectrum, place + "/diagonal"),
+                                                h5::read<double>(spectrum, place + "/row_squares"));
+    }
   }
   if (inputs.rows_per_sample != 1) return inputs;
 
-  const auto terms = spectrum::parse_sum(name, job.spectrum.kernels.at(name), kernel.groups());
   const auto rows = static_cast<std::size_t>(inputs.samples);
   const auto measured = std::min(rows, static_cast<std::size_t>(theory_measured_rows));
   for (const auto r : theory::draw_split(rows, {}, measured, 0, inputs.seed).train) {

@@ -33,7 +33,7 @@ void require_room(int ranks, double needed, double free) {
   require(free == 0 || ranks * needed <= free, ExitCode::resources,
           "the spectrum needs {:.3g} GiB on each of {} ranks of a node that has {:.3g} GiB left "
           "(the dense matrix and the solver's workspace) use more nodes, or spectrum.method = "
-          "\"leading\" without [theory]",
+          "\"leading\"",
           needed / (1 << 30), ranks, free / (1 << 30));
 }
 

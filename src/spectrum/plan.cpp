@@ -70,6 +70,9 @@ SpectrumPlan plan_spectrum(const Job::Spectrum& options, bool projections, int r
                static_cast<double>(modes * (projections ? kernel.field_columns : 0)) +
                static_cast<double>(evaluated) * static_cast<double>(projections ? modes : kept);
   }
+  if (projections && modes < n) {  // tail_sums.hpp
+    numbers += static_cast<double>(n * (2 + kernel.field_columns - kernel.variance_columns));
+  }
   plan.file_bytes = 8 * plan.spectra * numbers;
   double moved = received(plan, options.leading);
   if (plan.request.vectors && plan.shape.active() > 1) {

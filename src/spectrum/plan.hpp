@@ -22,6 +22,7 @@ Work work_of(const SolveRequest& request, bool gpu);
 struct KernelSizes {
   std::int64_t order = 0;
   std::int64_t field_columns = 0;           // of all projected quantities
+  std::int64_t variance_columns = 0;        // of them those of variances
   std::vector<std::int64_t> evaluate_rows;  // of each evaluation set
 };
 

@@ -12,7 +12,7 @@
 namespace ntk::spectrum {
 
 inline constexpr const char* spectrum_format = "ntkspectra-spectrum";
-inline constexpr std::int64_t spectrum_format_version = 1;
+inline constexpr std::int64_t spectrum_format_version = 2;
 
 // Digest of all that a spectrum file follows from: options, the kernel's identity, and the kernel
 // file's size and time of modification.

@@ -16,6 +16,7 @@
 #include "spectrum/plan.hpp"
 #include "spectrum/projections.hpp"
 #include "spectrum/spectrum_file.hpp"
+#include "spectrum/tail_sums.hpp"
 
 namespace ntk::spectrum {
 
@@ -181,6 +182,9 @@ class Stage {
       }
     });
     if (request_.vectors) write_vectors(pairs, place, centring, one);
+    if (projections_ && static_cast<std::int64_t>(pairs.values.size()) < n_) {
+      write_tail_sums(a, place);
+    }
     log::info(
         "spectrum of {}: l_1 {:.4g}, trace {:.4g}, {} of {} eigenvalues above the noise, "
         "worst check {:.2g}",
@@ -236,6 +240,22 @@ class Stage {
                    return multiply(strip, rows, pairs.vectors, columns);
                  });
     }
+  }
+
+  void write_tail_sums(const BlockCyclicMatrix& a, const std::string& place) {
+    std::vector<NamedTable> tables;
+    {
+      const Stopwatch watch(seconds_.project);
+      tables = tail_sums(a, fields_);
+    }
+    on_root([&](hid_t file) {
+      h5::create_group(file, place + "/products");
+      for (const NamedTable& table : tables) {
+        const bool flat = table.columns == 1 && table.name != "products/target";
+        h5::write(file, place + "/" + table.name, table.values,
+                  flat ? h5::Dims{n_} : h5::Dims{n_, table.columns});
+      }
+    });
   }
 
   // A dataset (height, width) in rounds of rows that `make` (collective) gives the root.

@@ -88,11 +88,11 @@ std::optional<std::size_t> finite_rank(std::span<const double> eigenvalues, doub
 }
 
 DecayVerdict classify_decay(std::span<const double> eigenvalues, double floor,
-                            std::size_t null_modes) {
+                            std::size_t null_modes, std::size_t rows) {
   DecayVerdict verdict;
   verdict.rank = finite_rank(eigenvalues, floor, null_modes);
   const std::size_t usable = verdict.rank.value_or(ranks_above(eigenvalues, floor));
-  const auto n = static_cast<double>(eigenvalues.size());
+  const auto n = static_cast<double>(rows > 0 ? rows : eigenvalues.size());
   for (const double part : {0.1, 0.2, 0.5}) {
     const std::size_t last = std::min(usable, static_cast<std::size_t>(part * n));
     if (!verdict.windows.empty() && verdict.windows.back().last == last) continue;

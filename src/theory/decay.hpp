@@ -52,7 +52,9 @@ struct DecayVerdict {
   std::optional<std::size_t> rank;    // with "finite rank"
   std::vector<StretchedFit> windows;  // ranks 5 to 0.1, 0.2 and 0.5 n, each cut at the floor
 };
+// Of the leading eigenvalues of `rows` rows; 0: all of them are given. Windows end with those
+// given.
 DecayVerdict classify_decay(std::span<const double> eigenvalues, double floor,
-                            std::size_t null_modes);
+                            std::size_t null_modes, std::size_t rows = 0);
 
 }  // namespace ntk::theory

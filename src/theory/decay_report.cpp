@@ -40,7 +40,7 @@ void add_uncertainty(const ReportContext& context, json& decay) {
   const auto& inputs = context.inputs;
   const std::size_t rows = inputs.subset.size(), half = std::min(rows / 2, most_half_rows);
   const auto halves = sub_spectra(inputs.kernel, rows, half, half_draws, inputs.seed);
-  const auto at_half = kappa_values(halves, half);
+  const auto at_half = kappa_values(halves, half, context.reach);
   // Of the rows looked at; of all rows it is smaller.
   const double shrink = std::sqrt(static_cast<double>(rows) / context.n());
   const auto add_sd = [&](const char* name, const std::vector<double>& values) {
@@ -63,9 +63,10 @@ void add_uncertainty(const ReportContext& context, json& decay) {
   for (const std::size_t part : {4, 2}) {
     const std::size_t m = half / part;
     if (m < 20) continue;
-    add_point(
-        static_cast<double>(m),
-        kappa_values(sub_spectra(inputs.kernel, rows, m, smaller_draws, inputs.seed), m).full);
+    add_point(static_cast<double>(m),
+              kappa_values(sub_spectra(inputs.kernel, rows, m, smaller_draws, inputs.seed), m,
+                           context.reach)
+                  .full);
   }
   add_point(static_cast<double>(half), at_half.full);
   if (!decay.at("alpha").is_null()) {
@@ -193,9 +194,9 @@ void add_laws(ReportContext& context, json& decay) {
                     least_checked_rows));
     return;
   }
-  if (rows > most_checked_rows) {
+  if (rows > most_checked_rows || context.bounds) {
     if (inputs.kernel.empty()) return;
-    rows = most_checked_rows;
+    rows = std::min(inputs.subset.size(), most_checked_rows);
     part = sub_spectra(inputs.kernel, inputs.subset.size(), rows, 1, inputs.seed).front();
     values = part;
   }
@@ -217,21 +218,36 @@ void add_laws(ReportContext& context, json& decay) {
 json decay_report(ReportContext& context) {
   const auto& inputs = context.inputs;
   const double n = context.n();
-  const auto windows = kappa_windows(context.curve);
+  const auto windows = kappa_windows(context.curve, context.reach);
+  const auto exponent = [&](const std::optional<DecayFit>& fit, const std::string& rule) {
+    json j = fit_json(fit, rule);
+    if (fit && context.bounds) {
+      j["error"] = alpha_error(context.curve, *context.bounds, *fit);
+      j["rule"] = rule + (context.reach < 0.5 ? ", as far as df is known" : "");
+    }
+    return j;
+  };
   json decay;
-  decay["alpha"] = fit_json(windows.full, "kappa-df, df in [5, n/2]");
-  decay["alpha_low"] = fit_json(windows.low, "kappa-df, df in [5, n/10]");
-  decay["alpha_high"] = fit_json(windows.high, "kappa-df, df in [n/10, n/2]");
+  decay["alpha"] = exponent(windows.full, "kappa-df, df in [5, n/2]");
+  decay["alpha_low"] = exponent(windows.low, "kappa-df, df in [5, n/10]");
+  decay["alpha_high"] = exponent(windows.high, "kappa-df, df in [n/10, n/2]");
   if (windows.low && windows.high) {
     decay["alpha_drift"] = quantity(windows.high->alpha - windows.low->alpha, "1",
                                     "alpha_high - alpha_low: the uncertainty of alpha");
+    if (context.bounds) {
+      decay["alpha_drift"]["error"] =
+          decay["alpha_low"]["error"].get<double>() + decay["alpha_high"]["error"].get<double>();
+    }
     if (std::abs(windows.high->alpha - windows.low->alpha) > 0.1) {
       context.caveats.push_back(
           "alpha drifts between its windows: the spectrum is no pure power law and the worst-case "
           "exponent is a summary of one window");
     }
   }
-  if (!windows.full) {
+  if (!windows.full && context.bounds) {
+    context.limits.push_back(
+        "no decay exponent: df is not known over a window from 5 to 10 or more");
+  } else if (!windows.full) {
     context.limits.push_back(
         "no decay exponent: the kernel has too few modes to reach df = n/2 (n = " +
         std::to_string(static_cast<std::int64_t>(n)) +
@@ -241,27 +257,33 @@ json decay_report(ReportContext& context) {
       windows.full ? quantity(worst_case_exponent(windows.full->alpha), "1",
                               "-alpha/(alpha+1), target just inside the RKHS, worst case")
                    : json(nullptr);
+  if (windows.full && context.bounds) {
+    decay["worst_case_exponent"]["error"] =
+        decay["alpha"]["error"].get<double>() / std::pow(windows.full->alpha + 1, 2);
+  }
 
   const double rounding =
       n * std::numeric_limits<double>::epsilon() * std::abs(inputs.eigenvalues[0]);
   const double floor = std::max(inputs.floor, rounding);
   const auto order = static_cast<std::size_t>(n);
-  decay["alpha_rank"] = fit_json(rank_decay(context.values, 5, order / 10),
-                                 "rank line with weights 1/k, ranks 5 to n/10");
+  const auto computed = context.computed();
+  decay["alpha_rank"] =
+      fit_json(rank_decay(computed, 5, order / 10), "rank line with weights 1/k, ranks 5 to n/10");
   decay["alpha_rank_all"] =
-      fit_json(rank_decay(context.values, 5, order, RankWeights::equal),
+      fit_json(context.bounds ? std::nullopt : rank_decay(computed, 5, order, RankWeights::equal),
                "unweighted line through all ranks from 5: biased, for comparison only");
   decay["local_slopes"] = json::array();
-  for (const auto& fit : local_slopes(context.values, floor)) {
+  for (const auto& fit : local_slopes(computed, floor)) {
     decay["local_slopes"].push_back(fit_json(fit, "-dlog l/dlog k, weights 1/k"));
   }
   const auto resolved = static_cast<std::size_t>(
-      std::lower_bound(context.values.begin(), context.values.end(), floor, std::greater<>()) -
-      context.values.begin());
-  decay["alpha_map"] = alpha_map(context.values, std::min(resolved, order / 2));
+      std::lower_bound(computed.begin(), computed.end(), floor, std::greater<>()) -
+      computed.begin());
+  decay["alpha_map"] = alpha_map(computed, std::min(resolved, order / 2));
   decay["local_exponents"] = local_exponents(context.curve);
-  const auto verdict =
-      classify_decay(inputs.eigenvalues, floor, static_cast<std::size_t>(inputs.rows_per_sample));
+  const bool all = inputs.eigenvalues.size() == order;  // with those that centring makes zero
+  const auto verdict = classify_decay(
+      inputs.eigenvalues, floor, all ? static_cast<std::size_t>(inputs.rows_per_sample) : 0, order);
   decay["verdict"] = {{"kind", verdict.kind},
                       {"rule",
                        "finite rank: a gap above 1e3 down to the floor; else g of log l_k = "

@@ -63,10 +63,10 @@ std::optional<DecayFit> kappa_decay(const RidgeCurve& curve, double low, double 
   return DecayFit{alpha, low, high, x.size(), line.rms, scale};
 }
 
-KappaWindows kappa_windows(const RidgeCurve& curve) {
+KappaWindows kappa_windows(const RidgeCurve& curve, double most) {
   const double n = curve.n;
-  return {kappa_decay(curve, 5, 0.5 * n), kappa_decay(curve, 5, 0.1 * n),
-          kappa_decay(curve, std::max(5.0, 0.1 * n), 0.5 * n)};
+  return {kappa_decay(curve, 5, most * n), kappa_decay(curve, 5, std::min(0.1, most) * n),
+          kappa_decay(curve, std::max(5.0, 0.1 * n), most * n)};
 }
 
 }  // namespace ntk::theory

@@ -45,11 +45,11 @@ struct DecayFit {
 std::optional<DecayFit> kappa_decay(const RidgeCurve& curve, double low, double high,
                                     std::size_t least = 10);
 
-// The three windows of every report: df in [5, n/2], [5, n/10], [n/10, n/2]. Their drift, not a
-// standard error, is the uncertainty.
+// The three windows of every report: df in [5, n/2], [5, n/10], [n/10, n/2], cut at df = `most` n.
+// Their drift, not a standard error, is the uncertainty.
 struct KappaWindows {
   std::optional<DecayFit> full, low, high;
 };
-KappaWindows kappa_windows(const RidgeCurve& curve);
+KappaWindows kappa_windows(const RidgeCurve& curve, double most = 0.5);
 
 }  // namespace ntk::theory

@@ -64,7 +64,7 @@ std::vector<json> growth_report(ReportContext& context,
     halves.push_back(sub_sample(inputs, draw_split(all, {}, m / 2, 0, inputs.seed + draw).train));
   }
   std::optional<SubSample> whole;  // only where the report's own norm is on more rows
-  if (static_cast<double>(m) < context.n()) {
+  if (static_cast<double>(m) < context.n() || context.bounds) {
     whole = sub_sample(inputs, draw_split(all, {}, m, 0, inputs.seed).train);
   }
   std::string outside, unknown;  // label sets whose norm still grows, that have none

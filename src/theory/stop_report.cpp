@@ -15,22 +15,30 @@ using nlohmann::json;
 
 namespace {
 
-json stop_json(const ReportContext& context, const LabelModes& labels, double eta,
-               const std::string& rule) {
+json stop_json(const ReportContext& context, const PreparedLabels& p, double eta,
+               const std::string& name, const std::string& rule, std::vector<std::string>& unsaid) {
+  const LabelModes& labels = p.modes;
   const bool never = std::isinf(eta);
   const auto residual = flow_residual(context.values, eta);
   json stop = quantity(eta, "1/l of K/n", rule);
   stop["never"] = never;
   stop["steps"] = quantity(eta * context.values[0], "steps of size 1/l_1", "eta l_1, centred");
-  stop["df"] = quantity(degrees_of_freedom(residual), "modes", "sum 1 - exp(-eta l_k)");
+  const double df = degrees_of_freedom(residual);
+  stop["df"] = stated(
+      p, df, [&] { return context.bounds->flow_df(eta); }, df, "modes", "sum 1 - exp(-eta l_k)",
+      "df at " + name, unsaid);
   // The signal's power without its noise: unbiased, so that a mode's share can be negative.
   auto signal = labels.power;
   for (std::size_t k = 0; k < signal.size(); ++k) signal[k] -= labels.noise[k];
   const Risk risk =
       in_sample_risk(residual, signal, labels.noise, labels.outside_power - labels.outside_noise);
-  stop["in_sample_bias"] =
-      quantity(risk.bias, "y^2", "sum S_k^2 ((u_k y)^2/n - nz_k), S_k = exp(-eta l_k)");
-  stop["in_sample_variance"] = quantity(risk.variance, "y^2", "sum (1 - S_k)^2 nz_k");
+  const double scale = std::abs(risk.bias) + risk.variance;
+  stop["in_sample_bias"] = stated(
+      p, risk.bias, [&] { return p.bounds->bias(eta); }, scale, "y^2",
+      "sum S_k^2 ((u_k y)^2/n - nz_k), S_k = exp(-eta l_k)", "in_sample_bias at " + name, unsaid);
+  stop["in_sample_variance"] = stated(
+      p, risk.variance, [&] { return p.bounds->variance(eta); }, scale, "y^2",
+      "sum (1 - S_k)^2 nz_k", "in_sample_variance at " + name, unsaid);
   if (context.training && !never) {
     const double steps = steps_of_eta(*context.training, eta);
     stop["training_steps"] = quantity(steps, "steps", "of the training in `training`");
@@ -73,7 +81,8 @@ json closed_form(const ReportContext& context, const StopScale& scale, double et
 
 }  // namespace
 
-json stop_report(ReportContext& context, const LabelSet& labels, const PreparedLabels& p) {
+json stop_report(ReportContext& context, const LabelSet& labels, const PreparedLabels& p,
+                 std::vector<std::string>& unsaid) {
   const auto& values = context.values;
   const double n = context.n();
   const auto say = [&](std::vector<std::string>& list, const std::string& what) {
@@ -81,7 +90,18 @@ json stop_report(ReportContext& context, const LabelSet& labels, const PreparedL
   };
   const auto grid = eta_grid(values);
   json stops;
-  stops["gcv"] = stop_json(context, p.modes, p.gcv_eta, "minimum of (RSS/n)/(1 - df/n)^2");
+  const auto add_stop = [&](const char* rule, double eta, const char* meaning,
+                            const std::optional<KnownStop>& known) {
+    if (p.bounds && !known) {
+      unsaid.push_back(std::string(rule) + " stop");
+      return;
+    }
+    stops[rule] = stop_json(context, p, known ? known->eta : eta, rule, meaning, unsaid);
+    if (known) stops[rule]["range"] = {number(known->range.low), number(known->range.high)};
+  };
+  std::optional<KnownStop> gcv;
+  if (p.bounds && !std::isnan(p.gcv_eta)) gcv = KnownStop{p.gcv_eta, p.gcv_range};
+  add_stop("gcv", p.gcv_eta, "minimum of (RSS/n)/(1 - df/n)^2", gcv);
   if (p.gcv_eta >= grid[gcv_points(values, p.modes, grid) - 1]) {
     say(context.caveats,
         "GCV finds no reason to stop, so effective_noise and rkhs_norm2 are those of a late fit");
@@ -96,28 +116,50 @@ json stop_report(ReportContext& context, const LabelSet& labels, const PreparedL
         "risk, norms, biases) is too favourable; fit the head on other rows");
     return stops;
   }
-  const bool noisy = p.noise > 1e-12 * p.modes.total_power();
-  if (noisy) {
-    stops["sure"] = stop_json(context, p.modes, sure_stop(values, p.modes, grid),
-                              "minimum of RSS/n + 2 sum (1 - S_k) nz_k");
-    stops["discrepancy"] = stop_json(context, p.modes, discrepancy_stop(values, p.modes, p.noise),
-                                     "first RSS/n <= noise variance");
-  }
-  if (!noisy || !(p.norm2 > 0)) {
+  if (!(p.noise > 1e-12 * p.modes.total_power())) {
     say(context.limits,
-        noisy ? "no Raskutti-Wainwright-Yu stopping time: the GCV-stopped fit has norm zero"
-              : "no stopping time but GCV's: without noise there is no reason to stop early");
+        "no stopping time but GCV's: without noise there is no reason to stop early");
+    return stops;
+  }
+  const double discrepancy_eta = discrepancy_stop(values, p.modes, p.noise);
+  std::optional<KnownStop> sure, discrepancy;
+  if (p.bounds) {
+    sure = known_minimum(
+        grid, [&](double at) { return sure_score(flow_residual(values, at), p.modes); },
+        [&](double at) { return p.bounds->sure(at); });
+    discrepancy = known_crossing(discrepancy_eta, p.noise, p.noise,
+                                 [&](double at) { return p.bounds->training_error(at); });
+  }
+  add_stop("sure", p.bounds ? 0.0 : sure_stop(values, p.modes, grid),
+           "minimum of RSS/n + 2 sum (1 - S_k) nz_k", sure);
+  add_stop("discrepancy", discrepancy_eta, "first RSS/n <= noise variance", discrepancy);
+  if (std::isnan(p.norm2)) {
+    unsaid.emplace_back("rwy stop");
+    return stops;
+  }
+  if (!(p.norm2 > 0)) {
+    say(context.limits,
+        "no Raskutti-Wainwright-Yu stopping time: the GCV-stopped fit has norm zero");
     return stops;
   }
   const double eta = rwy_stop(values, n, p.noise, p.norm2);
+  std::optional<KnownStop> known;
+  if (p.bounds) known = known_rwy(context, p, eta);
+  add_stop("rwy", eta, "last eta with sum min(l_k, 1/eta) <= n R^2/(4 e^2 s^2 eta^2)", known);
+  if (!stops.contains("rwy")) return stops;
   const double radius = critical_radius2(values, n, p.noise, p.norm2);
-  json rwy = stop_json(context, p.modes, eta,
-                       "last eta with sum min(l_k, 1/eta) <= n R^2/(4 e^2 s^2 eta^2)");
+  json& rwy = stops["rwy"];
   rwy["critical_radius2"] = quantity(radius, "y^2", "R^2 e_n^2");
   rwy["bound"] = quantity(12 * radius, "y^2", "12 R^2 e_n^2, bound on the in-sample risk");
   rwy["vacuous"] = 12 * radius > p.modes.signal();
-  rwy["closed_form"] = closed_form(context, {n, p.noise, p.norm2}, eta);
-  stops["rwy"] = std::move(rwy);
+  rwy["closed_form"] = p.bounds ? json(nullptr) : closed_form(context, {n, p.noise, p.norm2}, eta);
+  if (known) {
+    const auto norm = p.bounds->norm2(p.gcv_eta);
+    const double error =
+        error_of(radius, {norm.low / known->range.high, norm.high / known->range.low});
+    rwy["critical_radius2"]["error"] = error;
+    rwy["bound"]["error"] = 12 * error;
+  }
   return stops;
 }
 

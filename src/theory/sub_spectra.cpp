@@ -46,11 +46,12 @@ std::optional<double> jackknife_sd(std::span<const double> values, std::size_t m
   return std::sqrt(kept / left * square / static_cast<double>(values.size()));
 }
 
-WindowValues kappa_values(std::span<const std::vector<double>> spectra, std::size_t m) {
+WindowValues kappa_values(std::span<const std::vector<double>> spectra, std::size_t m,
+                          double most) {
   WindowValues result;
   for (const auto& values : spectra) {
     if (values.size() < 2) continue;
-    const auto windows = kappa_windows(ridge_curve(values, static_cast<double>(m)));
+    const auto windows = kappa_windows(ridge_curve(values, static_cast<double>(m)), most);
     if (windows.full) result.full.push_back(windows.full->alpha);
     if (windows.low) result.low.push_back(windows.low->alpha);
     if (windows.high) result.high.push_back(windows.high->alpha);

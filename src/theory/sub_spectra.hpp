@@ -25,11 +25,12 @@ std::vector<std::vector<double>> sub_spectra(std::span<const double> kernel, std
 std::optional<double> jackknife_sd(std::span<const double> values, std::size_t m, std::size_t n);
 
 // The exponents of kappa_windows on every spectrum; a window that some spectrum has not is left
-// out for it.
+// out for it. Windows end at df = `most` m.
 struct WindowValues {
   std::vector<double> full, low, high;
 };
-WindowValues kappa_values(std::span<const std::vector<double>> spectra, std::size_t m);
+WindowValues kappa_values(std::span<const std::vector<double>> spectra, std::size_t m,
+                          double most = 0.5);
 
 // The last rank k up to which the effective dimension of all n rows and that of the sub-matrices of
 // m agree: |mean N1_m(kappa) / N1_n(kappa) - 1| <= tolerance for all kappa with N1_n in [5, k].

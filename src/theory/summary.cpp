@@ -25,11 +25,17 @@ namespace {
 
 constexpr std::int64_t least_rows = 20;
 
-json spectrum_report(std::span<const double> eigenvalues) {
+// `sums` instead of the eigenvalues' own where fewer than n are given.
+json spectrum_report(std::span<const double> eigenvalues, const SpectralMoments& sums,
+                     std::size_t n) {
   double trace = 0, squares = 0;
   for (const double l : eigenvalues) {
     trace += l;
     squares += l * l;
+  }
+  if (eigenvalues.size() < n) {
+    trace = sums.first;
+    squares = sums.second;
   }
   const double first = eigenvalues.empty() ? 0.0 : eigenvalues[0];
   return {{"trace", quantity(trace, "K/n", "sum of l_k")},
@@ -46,13 +52,14 @@ void check_inputs(const TheoryInputs& inputs, std::size_t n) {
   };
   require(finite(inputs.eigenvalues) && finite(inputs.raw_eigenvalues), ExitCode::numerical,
           "an eigenvalue is not finite (the spectrum may be damaged) run `ntk spectrum` again");
+  const std::size_t modes = std::min(n, inputs.eigenvalues.size());
   for (const auto& labels : inputs.labels) {
-    require(labels.values.size() == n && labels.projections.size() == n && finite(labels.values) &&
-                finite(labels.projections),
+    require(labels.values.size() == n && labels.projections.size() == modes &&
+                finite(labels.values) && finite(labels.projections),
             ExitCode::input,
-            "label set {} does not fit the kernel (it needs {} finite labels and projections) run "
-            "`ntk spectrum` again for this kernel",
-            labels.name, n);
+            "label set {} does not fit the kernel (it needs {} finite labels and {} projections) "
+            "run `ntk spectrum` again for this kernel",
+            labels.name, n, modes);
   }
   const auto& v = inputs.noise_variances;
   require(v.empty() || (v.size() == n && finite(v) &&
@@ -61,7 +68,7 @@ void check_inputs(const TheoryInputs& inputs, std::size_t n) {
           "noise variances do not fit the kernel (it needs {} finite values of at least 0) correct "
           "the data file, or set theory.noise_variance to \"estimate\"",
           n);
-  require(v.empty() || (inputs.noise_modes.size() == n && finite(inputs.noise_modes)),
+  require(v.empty() || (inputs.noise_modes.size() == modes && finite(inputs.noise_modes)),
           ExitCode::input,
           "noise variances have no projections (the spectrum was made without them) run "
           "`ntk spectrum` again");
@@ -118,10 +125,10 @@ json theory_summary(const TheoryInputs& inputs) {
                 {"f0", inputs.f0_kept ? "keep: labels are y - f0" : "subtract: labels are y"}}}};
   check_inputs(inputs, n);
   if (!inputs.raw_eigenvalues.empty()) {
-    report["spectrum"]["raw"] = spectrum_report(inputs.raw_eigenvalues);
+    report["spectrum"]["raw"] = spectrum_report(inputs.raw_eigenvalues, inputs.raw_sums, n);
   }
   if (!inputs.eigenvalues.empty()) {
-    report["spectrum"]["centred"] = spectrum_report(inputs.eigenvalues);
+    report["spectrum"]["centred"] = spectrum_report(inputs.eigenvalues, inputs.sums, n);
     if (inputs.floor > 0) {
       report["spectrum"]["floor"] =
           quantity(inputs.floor, "K/n", "noise floor measured by the spectrum stage");
@@ -139,11 +146,18 @@ json theory_summary(const TheoryInputs& inputs) {
                      std::to_string(least_rows));
     return finish();
   }
-  if (inputs.eigenvalues.size() < n) {
+  const bool partial = inputs.eigenvalues.size() < n;
+  if (partial && !(inputs.sums.first > 0 && inputs.sums.second > 0)) {
     limits.push_back("nothing is predicted: the spectrum holds " +
                      std::to_string(inputs.eigenvalues.size()) + " of " + std::to_string(n) +
-                     " centred eigenvalues; run the spectrum stage with method = \"full\" and "
-                     "centre = \"both\" or \"centred\"");
+                     " centred eigenvalues, and neither the kernel's trace nor its norm");
+    return finish();
+  }
+  if (partial && !inputs.semidefinite) {
+    limits.push_back("nothing is predicted: the spectrum holds " +
+                     std::to_string(inputs.eigenvalues.size()) + " of " + std::to_string(n) +
+                     " centred eigenvalues of a sum with a negative weight, so the others may be "
+                     "negative and their sums do not bound them");
     return finish();
   }
   // Modes below the measured floor are noise of the arithmetic: they count as outside the kernel.
@@ -162,8 +176,19 @@ json theory_summary(const TheoryInputs& inputs) {
   }
   std::vector<double> values(inputs.eigenvalues.begin(),
                              inputs.eigenvalues.begin() + static_cast<std::ptrdiff_t>(modes));
-  auto curve = ridge_curve(values, static_cast<double>(n));
-  ReportContext context{inputs, std::move(values), std::move(curve), limits, caveats};
+  const double null_modes = static_cast<double>(inputs.rows_per_sample);
+  std::optional<TailMoments> tail;
+  if (partial && modes == inputs.eigenvalues.size()) {
+    tail = spectrum_tail(inputs, static_cast<double>(n - modes) - null_modes, relative);
+  }
+  ReportContext context{inputs, std::move(values), {}, limits, caveats};
+  if (tail) complete_spectrum(context, *tail, relative);
+  context.curve = ridge_curve(context.values, static_cast<double>(n));
+  if (tail) {
+    report["spectrum"]["modes"]["rule"] =
+        "computed; the others are known by the trace and the Frobenius norm alone";
+    restrict_to_known(context);
+  }
   if (inputs.resolved >= 0 && static_cast<std::size_t>(inputs.resolved) < modes) {
     caveats.push_back("eigenvalues beyond rank " + std::to_string(inputs.resolved) +
                       " are less than ten times above the arithmetic's noise floor");

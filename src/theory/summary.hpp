@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,23 @@
 
 namespace ntk::theory {
 
+// First and second moment of weights w_k on the centred eigenvalues: sum w_k l_k, sum w_k l_k^2.
+struct SpectralMoments {
+  double first = 0, second = 0;
+};
+// Of (u_k y)^2/n, from y (n) and A y (n), A = K/n centred.
+SpectralMoments label_moments(std::span<const double> y, std::span<const double> product);
+// Of sum_j U_jk^2 v_j/n, from A's diagonal and the sums of squares of its rows (n each).
+SpectralMoments noise_moments(std::span<const double> variances, std::span<const double> diagonal,
+                              std::span<const double> row_squares);
+
 // One vector of labels over the kernel's rows (r = sample * rows_per_sample + output): a rater's
 // targets, or the indicator of a class.
 struct LabelSet {
   std::string name;
   std::vector<double> values;       // (n)
-  std::vector<double> projections;  // (n) U^T values, U the centred kernel's eigenvectors
+  std::vector<double> projections;  // (k) U^T values, U the centred kernel's k eigenvectors
+  SpectralMoments moments{};        // of (u_k y)^2/n: y^T A y/n, |A y|^2/n; needed where k < n
 };
 
 enum class NoiseSource { data, estimate, number };
@@ -25,15 +37,19 @@ enum class NoiseSource { data, estimate, number };
 struct TheoryInputs {
   std::int64_t samples = 0;
   std::int64_t rows_per_sample = 1;
-  // Eigenvalues of K/n, descending, n = samples * rows_per_sample; raw ones may be missing.
+  // Eigenvalues of K/n, descending, n = samples * rows_per_sample; raw ones may be missing. Of k <
+  // n centred ones the rest is known by the moments below (partial_spectrum.hpp).
   std::vector<double> raw_eigenvalues, eigenvalues;
-  double floor = 0;            // measured noise floor of the eigenvalues; 0 = unknown
-  std::int64_t resolved = -1;  // last rank above the noise by the spectrum stage; -1 = unknown
+  SpectralMoments raw_sums, sums;  // trace and squared Frobenius norm, where k < n
+  bool semidefinite = true;        // no group has a negative weight
+  double floor = 0;                // measured noise floor of the eigenvalues; 0 = unknown
+  std::int64_t resolved = -1;      // last rank above the noise by the spectrum stage; -1 = unknown
   std::vector<LabelSet> labels;
   NoiseSource noise_source = NoiseSource::data;
   double noise_number = 0;              // with NoiseSource::number
   std::vector<double> noise_variances;  // (n) per row; empty = the data carry none
-  std::vector<double> noise_modes;      // (n) sum_j U_ji^2 v_j
+  std::vector<double> noise_modes;      // (k) sum_j U_ji^2 v_j
+  SpectralMoments noise_sums;           // where k < n
   std::optional<Training> training;     // of the user's, to convert stopping times to
   bool f0_kept = false;                 // labels and references have the outputs f_0 taken off
   // The head was fitted on labels of these rows: kernel and outputs depend on the labels' noise.

@@ -210,6 +210,26 @@ class Report(unittest.TestCase):
         self.assertNotIn(">nan<", text)
         self.assertNotIn("None", text)
 
+    def test_leading_pairs_are_reported_with_their_errors(self):
+        total = synthetic_run.write_kernel(self.directory)
+        synthetic_run.write_spectrum(self.directory, total, ("total",), pairs=8)
+        theory = synthetic_run.theory(("total",))
+        synthetic_run.make_partial(theory["kernels"]["total"])
+        synthetic_run.write_theory(self.directory, theory)
+        text = self.text()
+        for stated in (
+            "1.20 ± 0.011",
+            "0.600 ± 0.013",
+            "4 (in 3.50 to –)",
+            "7 ± 0.031",
+            "The line is missing: only 8 leading eigenvalues were computed",
+            "8 leading pairs do not give within 10 %",
+            "too few pairs",
+        ):
+            self.assertIn(stated, text)
+        self.assertNotIn("None", text)
+        self.assertNotIn(">nan<", text)
+
     def test_names_from_files_are_escaped(self):
         synthetic_run.write_spectrum(
             self.directory, synthetic_run.write_kernel(self.directory, groups=("<script>", "b$_{")),

@@ -75,6 +75,16 @@ class Agreement(Plan):
         self.assertEqual(plan["spectrum"]["file_bytes"], 8 * sum(numbers))
         self.assertEqual(plan["spectrum"]["order"], plan["kernel"]["rows"])
 
+    def test_spectrum_file_of_leading_pairs(self):
+        job = self.small(spectrum={"method": "leading", "leading": 10}, theory={"law_draws": 0})
+        plan = self.plan(job)
+        self.run_well("run", job)
+        with h5py.File(self.home / "run" / "spectrum.h5") as file:
+            numbers = []
+            file.visititems(lambda _, item: numbers.append(item.size)
+                            if isinstance(item, h5py.Dataset) else None)
+        self.assertEqual(plan["spectrum"]["file_bytes"], 8 * sum(numbers))
+
     def test_what_is_left_of_a_begun_kernel(self):
         job = self.small()
         self.run_well("kernel", job)

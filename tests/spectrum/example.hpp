@@ -180,6 +180,29 @@ inline void check_group(const std::string& file, const std::string& place, const
         "noise_variance", 1, [&](std::int64_t r, std::int64_t) { return 1 + 0.1 * number(r % 3); },
         false, 2);
   }
+  // Sums over all modes, where not all are there.
+  EXPECT_EQ(h5::exists(h, place + "/diagonal"), modes < n);
+  if (modes < n) {
+    const auto diagonal = h5::read<double>(h, place + "/diagonal", h5::Dims{n});
+    const auto squares = h5::read<double>(h, place + "/row_squares", h5::Dims{n});
+    const std::string field = e.classes > 1 ? "label" : "target";
+    const std::int64_t columns = e.classes > 1 ? 1 : e.sets;
+    const auto products = h5::read<double>(h, place + "/products/" + field,
+                                           e.classes > 1 ? h5::Dims{n} : h5::Dims{n, columns});
+    EXPECT_FALSE(h5::exists(h, place + "/products/noise_variance"));
+    EXPECT_TRUE(h5::exists(h, place + "/products/outputs"));
+    for (std::int64_t r = 0; r < n; ++r) {
+      double square = 0;
+      for (std::int64_t s = 0; s < n; ++s) square += std::pow(at(k, n, r, s) / number(n), 2);
+      ASSERT_NEAR(diagonal[static_cast<std::size_t>(r)], at(k, n, r, r) / number(n), 1e-13 * trace);
+      ASSERT_NEAR(squares[static_cast<std::size_t>(r)], square, 1e-13 * trace * trace);
+      for (std::int64_t c = 0; c < columns && e.classes == 1; ++c) {
+        double sum = 0;
+        for (std::int64_t s = 0; s < n; ++s) sum += at(k, n, r, s) * e.target(s, c) / number(n);
+        ASSERT_NEAR(at(products, columns, r, c), sum, 1e-12 * trace);
+      }
+    }
+  }
   const std::int64_t height = e.evaluate * e.classes;
   const auto evaluated = h5::read<double>(h, place + "/evaluate/tweets", h5::Dims{height, modes});
   for (std::int64_t r = 0; r < height; ++r) {

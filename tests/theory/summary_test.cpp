@@ -200,10 +200,94 @@ TEST(Summary, EstimatesTheNoiseWhereTheDataHaveNone) {
             std::string::npos);
 }
 
-TEST(Summary, SaysThatAPartialSpectrumIsNotEnough) {
+TEST(Summary, LeadingPairsSayWhatTheyCan) {
+  auto inputs = make_inputs(256);
+  inputs.law_draws = 2;
+  const auto whole = theory_summary(inputs);
+  const auto report = theory_summary(test::leading_pairs(inputs, 30));
+  for (const char* key : {"trace", "stable_rank", "participation_ratio"}) {
+    EXPECT_NEAR(value(report["spectrum"]["centred"][key]), value(whole["spectrum"]["centred"][key]),
+                1e-9 * value(whole["spectrum"]["centred"][key]))
+        << key;
+  }
+  EXPECT_EQ(value(report["spectrum"]["modes"]), 30);
+  // The window ends where df is no longer known.
+  const auto& alpha = report["decay"]["alpha"];
+  EXPECT_LT(alpha["window"][1], 128);
+  EXPECT_GT(alpha["window"][1], 30);
+  EXPECT_LT(alpha["error"], 0.05);
+  EXPECT_GT(alpha["sd"], 0);
+  EXPECT_TRUE(says(report["limits"], "more are had with spectrum.leading"));
+  EXPECT_TRUE(says(report["caveats"], "30 of 256 eigenvalues were computed"));
+  // What is measured on sub-matrices is as it was.
+  const auto &law = report["decay"]["laws"]["fits"][0], &of_all = whole["decay"]["laws"]["fits"][0];
+  EXPECT_EQ(law["law"], of_all["law"]);
+  EXPECT_NEAR(law["parameters"]["alpha"], of_all["parameters"]["alpha"], 1e-6);
+  EXPECT_NEAR(value(report["labels"][0]["growth"]), value(whole["labels"][0]["growth"]), 1e-9);
+  for (const auto& stop : report["labels"][0]["stopping"]) {
+    EXPECT_TRUE(stop.contains("range"));
+    EXPECT_TRUE(stop["df"].contains("error"));
+  }
+}
+
+TEST(Summary, LeadingPairsWithEstimatedNoise) {
+  auto inputs = make_inputs(256);
+  inputs.noise_variances.clear();
+  inputs.noise_modes.clear();
+  inputs.law_draws = 0;
+  const auto labels = theory_summary(test::leading_pairs(inputs, 100)).at("labels");
+  const auto whole = theory_summary(inputs).at("labels");
+  ASSERT_EQ(labels.size(), 1u);
+  EXPECT_NEAR(value(labels[0]["noise_variance"]), value(whole[0]["noise_variance"]),
+              labels[0]["effective_noise"]["error"].get<double>());
+  // Of three pairs the GCV stop is not known, so neither is the noise.
+  const auto few = theory_summary(test::leading_pairs(inputs, 3));
+  EXPECT_TRUE(few.at("labels").empty());
+  EXPECT_TRUE(says(few.at("limits"), "no noise variance")) << few.at("limits");
+}
+
+TEST(Summary, LeadingPairsOfAKernelThatHasNoMore) {
   auto inputs = make_inputs(64);
-  inputs.eigenvalues.resize(10);
-  EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "10 of 64"));
+  inputs.law_draws = 0;
+  std::fill(inputs.eigenvalues.begin() + 20, inputs.eigenvalues.end(), 0.0);
+  const auto whole = theory_summary(inputs);
+  const auto report = theory_summary(test::leading_pairs(inputs, 30));
+  EXPECT_EQ(report["decay"]["alpha_low"], whole["decay"]["alpha_low"]);
+  EXPECT_EQ(report["labels"][0]["stopping"], whole["labels"][0]["stopping"]);
+  EXPECT_EQ(report["decay"]["verdict"]["rank"], 20);
+}
+
+TEST(Summary, LeadingPairsAloneAreNotEnough) {
+  auto inputs = test::leading_pairs(make_inputs(64), 10);
+  auto other = inputs;
+  inputs.sums = {};
+  EXPECT_TRUE(says(theory_summary(inputs).at("limits"), "neither the kernel's trace nor its norm"));
+  other.semidefinite = false;
+  EXPECT_TRUE(says(theory_summary(other).at("limits"), "negative weight"));
+  EXPECT_FALSE(theory_summary(other).contains("decay"));
+}
+
+// Moments from A y, A's diagonal and rows are those of the projections.
+TEST(Summary, MomentsFromProducts) {
+  const auto inputs = make_inputs(64);
+  const auto expected = test::leading_pairs(inputs, 10);
+  auto a = inputs.kernel;
+  centre_kernel(a, 64);
+  std::vector<double> product(64, 0.0), diagonal(64), squares(64, 0.0);
+  for (std::size_t i = 0; i < 64; ++i) {
+    for (std::size_t j = 0; j < 64; ++j) {
+      a[64 * i + j] /= 64;
+      product[i] += a[64 * i + j] * inputs.labels[0].values[j];
+      squares[i] += a[64 * i + j] * a[64 * i + j];
+    }
+    diagonal[i] = a[65 * i];
+  }
+  const auto labels = label_moments(inputs.labels[0].values, product);
+  EXPECT_NEAR(labels.first / expected.labels[0].moments.first, 1, 1e-12);
+  EXPECT_NEAR(labels.second / expected.labels[0].moments.second, 1, 1e-12);
+  const auto noisy = noise_moments(inputs.noise_variances, diagonal, squares);
+  EXPECT_NEAR(noisy.first / expected.noise_sums.first, 1, 1e-12);
+  EXPECT_NEAR(noisy.second / expected.noise_sums.second, 1, 1e-12);
 }
 
 TEST(Summary, SaysWhatIsMissing) {

@@ -12,6 +12,7 @@
 
 #include "theory/filter.hpp"
 #include "theory/linear_algebra.hpp"
+#include "theory/summary.hpp"
 
 namespace ntk::theory::test {
 
@@ -112,6 +113,34 @@ inline double oracle_stop(const std::vector<double>& eigenvalues, const std::vec
     }
   }
   return best;
+}
+
+// What is left of `inputs` when only k centred pairs were computed: the moments of the rest.
+inline TheoryInputs leading_pairs(TheoryInputs inputs, std::size_t k) {
+  const auto& l = inputs.eigenvalues;
+  const double n = static_cast<double>(l.size());
+  const auto sums = [&](auto weight) {
+    SpectralMoments m;
+    for (std::size_t i = 0; i < l.size(); ++i) {
+      m.first += weight(i) * l[i];
+      m.second += weight(i) * l[i] * l[i];
+    }
+    return m;
+  };
+  inputs.sums = sums([](std::size_t) { return 1.0; });
+  for (auto& labels : inputs.labels) {
+    labels.moments =
+        sums([&](std::size_t i) { return labels.projections[i] * labels.projections[i] / n; });
+    labels.projections.resize(k);
+  }
+  if (!inputs.noise_modes.empty()) {
+    inputs.noise_sums = sums([&](std::size_t i) { return inputs.noise_modes[i] / n; });
+    inputs.noise_modes.resize(k);
+  }
+  inputs.raw_sums = {};
+  inputs.raw_eigenvalues.clear();
+  inputs.eigenvalues.resize(k);
+  return inputs;
 }
 
 // Slope of log y on log x.

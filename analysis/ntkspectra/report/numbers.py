@@ -63,6 +63,12 @@ def interval(value, low, high, digits: int = 3) -> str:
     return f"{text(value, digits)} ({text(low, digits)} to {text(high, digits)})"
 
 
+def with_error(x, digits: int = 3) -> str:
+    """3.07 ± 0.02, of a quantity that leading pairs give within an error; else the number."""
+    error = number(at(x, "error"))
+    return text(x, digits) + (f" ± {text(error, 2)}" if error is not None else "")
+
+
 def percent(part, digits: int = 2) -> str:
     value = number(part)
     if value is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .blocks import Unavailable, beside, figure, folded, guarded, missing, paragraph, table
 from .figures import bars, stopping_path
 from .learning import MOST_FIGURES
-from .numbers import at, number, text
+from .numbers import at, number, text, with_error
 from .rundata import KernelData
 
 ORDER = ("rwy", "gcv", "sure", "discrepancy")
@@ -27,6 +27,12 @@ def _bound(name: str, stop: dict, null_risk) -> str:
     return f"{text(stop['bound'])} (null risk {text(null_risk)})"
 
 
+def _range(stop: dict) -> str:
+    """Where the stop can lie that all eigenvalues would give; of leading pairs."""
+    low, high = at(stop, "range", default=[None, None])
+    return "" if number(low) is None else f" (in {text(low)} to {text(high)})"
+
+
 def _table(stops: dict[str, dict], label: dict) -> dict:
     rows = []
     for name, stop in stops.items():
@@ -34,8 +40,9 @@ def _table(stops: dict[str, dict], label: dict) -> dict:
         total = bias + variance if bias is not None and variance is not None else None
         rows.append([
             name, str(at(stop, "rule", default="")),
-            "never (∞)" if stop.get("never") else text(stop), text(stop.get("steps")),
-            text(stop.get("df")), text(bias), text(variance), text(total),
+            "never (∞)" if stop.get("never") else text(stop) + _range(stop), text(stop.get("steps")),
+            with_error(stop.get("df")), with_error(stop.get("in_sample_bias")),
+            with_error(stop.get("in_sample_variance")), text(total),
             _bound(name, stop, label.get("signal_variance")),
         ])  # fmt: skip
     return table(
@@ -58,9 +65,12 @@ def one_label(kernel: KernelData, label: dict, place: int) -> list[dict]:
         ]  # fmt: skip
         values, note = None, ""
         try:
-            values, _ = kernel.data.spectrum(kernel.name, "centred")
+            values, attributes = kernel.data.spectrum(kernel.name, "centred")
+            if len(values) < attributes.get("n", 0):
+                raise Unavailable(f"only {len(values)} leading eigenvalues were computed")
             values = values[values > 0]
         except Unavailable as error:
+            values = None
             note = f" The line is missing: {error}."
         if not marked and values is None:
             raise Unavailable("no rule stops at a finite time" + note)
@@ -92,7 +102,7 @@ def one_label(kernel: KernelData, label: dict, place: int) -> list[dict]:
     rwy = stops.get("rwy")
     if rwy is None:
         blocks.append(missing("there is no Raskutti-Wainwright-Yu stop for this label set (no noise, "
-                              "or a fit of norm zero): no bound"))  # fmt: skip
+                              "a fit of norm zero, or too few pairs): no bound"))  # fmt: skip
     elif rwy.get("vacuous"):
         blocks.append(paragraph(
             f"The bound of Raskutti, Wainwright and Yu is vacuous here: {text(rwy.get('bound'))} y² "

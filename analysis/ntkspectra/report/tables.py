@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .blocks import Unavailable, beside, guarded, table
 from .headline import last
-from .numbers import at, interval, number, percent, text
+from .numbers import at, interval, number, percent, text, with_error
 from .rundata import KernelData, RunData
 
 EXPONENTS = ("alpha", "alpha_low", "alpha_high", "alpha_rank", "alpha_rank_all")
@@ -35,7 +35,7 @@ def exponent_table(kernel: KernelData) -> list[dict]:
     for name, fit in fits:
         low, high = at(fit, "window", default=[None, None])
         rows.append([
-            name, text(fit), text(at(fit, "sd"), 1), f"{text(low)} to {text(high)}",
+            name, with_error(fit), text(at(fit, "sd"), 1), f"{text(low)} to {text(high)}",
             text(at(fit, "points")), text(at(fit, "rms"), 2),
             str(at(fit, "rule", default="not there: too few modes"))])  # fmt: skip
     for name in ("alpha_drift", "worst_case_exponent", "agreeing_rank"):
@@ -63,8 +63,8 @@ def label_table(kernel: KernelData) -> list[dict]:
             str(label.get("name")), text(label.get("label_variance")),
             text(label.get("noise_variance")),
             str(at(label, "noise_variance", "rule", default="")).split(":")[0],
-            text(label.get("effective_noise")), text(label.get("signal_variance")),
-            text(label.get("rkhs_norm2")), text(label.get("growth")),
+            with_error(label.get("effective_noise")), text(label.get("signal_variance")),
+            with_error(label.get("rkhs_norm2")), text(label.get("growth")),
             text(at(label, "plug_in", "slope"))])  # fmt: skip
     means = at(kernel.report, "label_means")
     if means:
