@@ -56,6 +56,8 @@ theory::StudyRows study_rows(const theory::TheoryInputs& inputs) {
     rows.labels.push_back({labels.name, pick(labels.values), pick(noise), pick(inputs.reference),
                            pick(inputs.reference_variance)});
   }
+  rows.evaluate = inputs.evaluate;
+  for (auto& set : rows.evaluate) set.product.clear();
   return rows;
 }
 

@@ -122,6 +122,16 @@ void label_rows(Table& table, const json& set, const json& decay) {
   }
 }
 
+// The learning curves of a label set, null where there are none.
+const json* study_of(const json& report, const std::string& name) {
+  const auto curves = report.find("learning_curves");
+  if (curves == report.end() || curves->is_null()) return nullptr;
+  for (const auto& set : curves->at("labels")) {
+    if (set.at("name") == name) return &set;
+  }
+  return nullptr;
+}
+
 // "2.33 (2.21 to 2.46)"
 std::string with_interval(const json& value, const json& low, const json& high) {
   if (!value.is_number()) return "-";
@@ -179,6 +189,29 @@ void curve_rows(Table& table, const json& curves, const json& set) {
   }
 }
 
+// One line a set: all rows trained, and the same by size where there are learning curves.
+void evaluation_rows(Table& table, const json& set, const json* curve) {
+  if (!set.contains("evaluate") || set.at("evaluate").is_null()) return;
+  for (const auto& [name, judged] : set.at("evaluate").items()) {
+    const auto& oracle = judged.at("rules")[0];
+    std::string text = fmt::format("{}: {} of the best stop {}", name,
+                                   judged.at("excess").get<bool>() ? "risk" : "error",
+                                   with_interval(oracle["risk"], oracle["low"], oracle["high"]));
+    for (const auto& rule : judged.at("rules")) {
+      const auto id = rule.at("rule").get<std::string>();
+      if (id != "gcv" && id != "never" && id != "null") continue;
+      text += fmt::format(", {} {}", id == "gcv" ? "GCV" : id, number(rule.at("risk")));
+    }
+    if (curve) {
+      const auto& rules = curve->at("evaluate").at(name).at("rules");
+      if (!rules.empty()) text += ", slope " + number(rules[0].at("slope"), 2);
+    }
+    table.row(name == set.at("evaluate").begin().key() ? "evaluation" : "",
+              text + fmt::format(" ({} rows, by their {})", judged.at("rows").get<std::int64_t>(),
+                                 judged.at("judged_by").get<std::string>()));
+  }
+}
+
 void kernel_rows(Table& table, const std::string& name, const json& report) {
   const auto& kernel = report.at("kernel");
   table.line(
@@ -209,6 +242,10 @@ void kernel_rows(Table& table, const std::string& name, const json& report) {
   if (const auto curves = report.find("learning_curves");
       curves != report.end() && !curves->is_null()) {
     curve_rows(table, *curves, curves->at("labels")[0]);
+  }
+  if (report.contains("labels") && !report.at("labels").empty()) {
+    const auto& set = report.at("labels")[0];
+    evaluation_rows(table, set, study_of(report, set.at("name").get<std::string>()));
   }
   for (const auto& line : report.at("limits")) table.row("limit", line.get<std::string>());
   for (const auto& line : report.at("caveats")) table.row("caveat", line.get<std::string>());

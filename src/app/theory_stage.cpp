@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 
+#include "app/evaluation_sets.hpp"
 #include "app/learning_curves.hpp"
 #include "app/theory_report.hpp"
 #include "base/error.hpp"
@@ -201,6 +202,7 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
       inputs.reference_variance.assign(inputs.reference.size(), 0);
     if (inputs.f0_kept && kernel.output_columns() == 1) subtract(inputs.reference, outputs);
   }
+  inputs.evaluate = read_evaluation_sets(kernel, spectrum, place, terms, samples, inputs);
   return inputs;
 }
 

@@ -14,7 +14,7 @@
 namespace ntk::app {
 
 inline constexpr const char* theory_format = "ntkspectra-theory";
-inline constexpr int theory_format_version = 3;
+inline constexpr int theory_format_version = 4;
 
 // Sub-matrices (norm growth, learning curves) are taken of at most this many samples, a seeded
 // draw.

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <set>
 
 #include "base/error.hpp"
 #include "theory/extrapolation.hpp"
 #include "theory/learning_curve.hpp"
 #include "theory/linear_algebra.hpp"
 #include "theory/report_parts.hpp"
+#include "theory/resampling.hpp"
 #include "theory/rule_risks.hpp"
 
 namespace ntk::theory {
@@ -18,11 +19,10 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t study_path_points = 120;
-constexpr std::size_t random_parts = 64;
 
-json rules_json(const RuleRisks& risks) {
+json point_rules(std::span<const RuleRisk> risks) {
   json rules = json::array();
-  for (const auto& rule : risks.rules) {
+  for (const auto& rule : risks) {
     rules.push_back({{"rule", rule.rule},
                      {"eta", number(rule.eta)},
                      {"risk", rule.risk},
@@ -64,6 +64,17 @@ BlockLabels block_labels(const StudyLabels& labels, const StudyPlan& plan, const
   return block;
 }
 
+// Columns of a row-major (rows, n) matrix.
+std::vector<double> columns_of(std::span<const double> matrix, std::size_t rows, std::size_t n,
+                               std::span<const std::size_t> columns) {
+  std::vector<double> result;
+  result.reserve(rows * columns.size());
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (const std::size_t j : columns) result.push_back(matrix[i * n + j]);
+  }
+  return result;
+}
+
 }  // namespace
 
 std::size_t StudyRows::rows() const {
@@ -74,21 +85,16 @@ StudySplit draw_study_split(const StudyRows& rows, std::size_t test_rows, std::u
   const std::size_t n = rows.rows();
   StudySplit split;
   split.test = draw_split(n, rows.group, 0, test_rows, seed).test;
-  std::map<std::int64_t, std::size_t> tested;  // group, its part
+  split.part = parts_of_rows(test_rows, at_rows(rows.group, split.test), seed);
+  std::set<std::int64_t> tested;
   std::vector<bool> in_test(n, false);
   for (const std::size_t r : split.test) {
     in_test[r] = true;
-    if (!rows.group.empty()) {
-      split.part.push_back(tested.emplace(rows.group[r], tested.size()).first->second);
-    }
+    if (!rows.group.empty()) tested.insert(rows.group[r]);
   }
   for (std::size_t r = 0; r < n; ++r) {
     const bool shared = !rows.group.empty() && tested.contains(rows.group[r]);
     if (!in_test[r] && !shared) split.pool.push_back(r);
-  }
-  if (rows.group.empty()) {
-    for (std::size_t i = 0; i < test_rows; ++i) split.part.push_back(i % random_parts);
-    shuffle(split.part, seed);
   }
   return split;
 }
@@ -126,8 +132,14 @@ json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint&
   }
   const Block block = make_block(rows.kernel, rows.rows(), split, rows.group, plan.seed + draw);
   const auto values = std::span(block.modes.eigen.values).first(block.modes.modes);
+  std::vector<std::vector<double>> factors;  // of the evaluation sets
+  for (const auto& set : rows.evaluate) {
+    factors.push_back(held_out_factor(
+        block.modes, columns_of(set.kernel, set.rows, rows.rows(), split.train), set.rows));
+  }
   json result{{"n", n}, {"draw", draw}, {"labels", json::array()}};
-  for (const auto& labels : rows.labels) {
+  for (std::size_t l = 0; l < rows.labels.size(); ++l) {
+    const auto& labels = rows.labels[l];
     const auto data = block_labels(labels, plan, split);
     double square = 0;
     for (const double v : centred(data.labels)) square += v * v;
@@ -135,8 +147,18 @@ json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint&
       result["labels"].push_back(nullptr);
       continue;
     }
-    const auto risks = rule_risks(block, data, eta_grid(values, study_path_points));
-    json set{{"noise", risks.noise}, {"norm2", number(risks.norm2)}, {"rules", rules_json(risks)}};
+    const auto path = eta_grid(values, study_path_points);
+    const auto risks = rule_risks(block, data, path);
+    json set{{"noise", risks.noise},
+             {"norm2", number(risks.norm2)},
+             {"rules", point_rules(risks.rules)}};
+    const auto fit = fit_labels(block.modes, data.labels);
+    for (std::size_t e = 0; e < rows.evaluate.size(); ++e) {
+      const auto& judge = rows.evaluate[e];
+      if (!judge.labels.at(l).missing.empty()) continue;
+      set["evaluate"][judge.name]["rules"] =
+          point_rules(judge_rules(fit, factors[e], risks.stops, path, judge.judged(l)));
+    }
     if (point.size + 1 == plan.sizes.size()) {
       const std::vector<double> at(plan.sizes.begin(), plan.sizes.end());
       if (!data.noise_variances.empty()) {

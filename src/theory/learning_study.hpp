@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "theory/evaluation.hpp"
 #include "theory/held_out.hpp"
 
 namespace ntk::theory {
@@ -27,6 +28,8 @@ struct StudyRows {
   std::vector<double> kernel;       // (rows, rows) row-major
   std::vector<std::int64_t> group;  // (rows); empty = every row its own
   std::vector<StudyLabels> labels;
+  // Their kernels are against these rows; products are not used.
+  std::vector<EvaluationSet> evaluate;
   std::size_t rows() const;
 };
 
@@ -59,15 +62,16 @@ struct StudyPoint {
 std::vector<StudyPoint> study_points(const StudyPlan& plan);  // costly ones first
 
 // {"n", "draw", "labels": [{"noise", "norm2", "rules": [{rule, eta, risk, in_sample, parts}],
-// "plug_in": [risks at the plan's sizes], "corrected": {risk, low, high, plug_in}}]}, the last two
-// at the largest size alone, predicted from its training rows ("corrected", extrapolation.hpp,
-// where the noise is known, and null where it cannot be had). Labels that cannot be learned from
-// these rows are null; numbers that are not finite are null.
+// "evaluate": {SET: {"rules"}}, the same fits judged by evaluation sets, "plug_in": [risks at the
+// plan's sizes], "corrected": {risk, low, high, plug_in}}]}, the last two at the largest size
+// alone, predicted from its training rows ("corrected", extrapolation.hpp, where the noise is
+// known, and null where it cannot be had). Labels that cannot be learned from these rows are null;
+// numbers that are not finite are null.
 nlohmann::json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint& point);
 
 // All points (in any order) as theory.json's "learning_curves": for each label set and rule the
-// risk's mean and interval at every size, ratios to the oracle, slopes. Intervals (95 %) resample
-// seeds and parts of the test set.
+// risk's mean and interval at every size, ratios to the oracle, slopes; the same for evaluation
+// sets. Intervals (95 %) resample seeds and parts of the test set.
 nlohmann::json study_report(const StudyRows& rows, const StudyPlan& plan,
                             std::span<const nlohmann::json> points);
 

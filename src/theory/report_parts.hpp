@@ -53,4 +53,9 @@ nlohmann::json label_report(ReportContext& context, const LabelSet& labels,
 std::vector<nlohmann::json> growth_report(ReportContext& context,
                                           std::span<const std::optional<PreparedLabels>> prepared);
 
+// Fits on all training rows at every rule's stop, judged on each evaluation set: {SET:
+// evaluate_fit} for every label set, null where none judges it.
+std::vector<nlohmann::json> evaluation_report(
+    ReportContext& context, std::span<const std::optional<PreparedLabels>> prepared);
+
 }  // namespace ntk::theory

@@ -1,15 +1,14 @@
 // The points of a learning study put together.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <random>
 
 #include "base/error.hpp"
 #include "theory/learning_study.hpp"
 #include "theory/linear_algebra.hpp"
 #include "theory/report_parts.hpp"
+#include "theory/resampling.hpp"
 #include "theory/rule_risks.hpp"
 
 namespace ntk::theory {
@@ -19,7 +18,6 @@ using nlohmann::json;
 namespace {
 
 constexpr double missing = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t resamples = 400;
 
 double value_or_nan(const json& j) {
   return j.is_number() ? j.get<double>() : missing;
@@ -34,19 +32,6 @@ double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t middle = values.size() / 2;
   return values.size() % 2 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
-}
-
-// 2.5 and 97.5 %; NaN where a value is.
-std::array<double, 2> interval(std::vector<double> values) {
-  if (values.empty() ||
-      std::any_of(values.begin(), values.end(), [](double v) { return !std::isfinite(v); })) {
-    return {missing, missing};
-  }
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double part) {
-    return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1) + 0.5)];
-  };
-  return {at(0.025), at(0.975)};
 }
 
 // log risk on log n.
@@ -71,43 +56,16 @@ struct RuleTable {
   std::vector<std::vector<std::vector<double>>> parts;    // [size][draw][part]
 };
 
-// Draws and parts taken with replacement, the same ones for every rule and size.
-struct Resample {
-  std::vector<std::size_t> draws;
-  std::vector<double> weight;  // of each part
-};
-std::vector<Resample> resample(const StudyPlan& plan) {
-  std::vector<double> rows(1 + *std::max_element(plan.split.part.begin(), plan.split.part.end()),
-                           0.0);
-  for (const std::size_t p : plan.split.part) rows[p] += 1;
-  std::mt19937_64 random(plan.seed);
-  std::vector<Resample> result(resamples);
-  for (auto& r : result) {
-    for (std::size_t d = 0; d < plan.seeds; ++d) r.draws.push_back(random() % plan.seeds);
-    r.weight.assign(rows.size(), 0.0);
-    double total = 0;
-    for (std::size_t p = 0; p < rows.size(); ++p) {
-      const std::size_t part = random() % rows.size();
-      r.weight[part] += rows[part];
-      total += rows[part];
-    }
-    for (double& w : r.weight) w /= total;
-  }
-  return result;
-}
-
 double resampled_risk(const RuleTable& table, std::size_t size, const Resample& by) {
   const auto& parts = table.parts[size];
   double sum = 0;
-  for (const std::size_t d : by.draws) {
-    const auto& of = parts[d % parts.size()];
-    for (std::size_t p = 0; p < of.size(); ++p) sum += by.weight[p] * of[p];
-  }
+  for (const std::size_t d : by.draws) sum += weighted(by, parts[d % parts.size()]);
   return sum / static_cast<double>(by.draws.size());
 }
 
+// Judged by the test set, or by the evaluation set of this name.
 RuleTable table_of(const StudyPlan& plan, std::span<const json> points, std::size_t label,
-                   const std::string& rule) {
+                   const std::string& rule, const std::string& evaluation = "") {
   RuleTable table;
   const std::size_t sizes = plan.sizes.size();
   table.eta.resize(sizes), table.risk.resize(sizes), table.in_sample.resize(sizes);
@@ -117,7 +75,8 @@ RuleTable table_of(const StudyPlan& plan, std::span<const json> points, std::siz
       if (point.at("n").get<std::size_t>() != plan.sizes[s]) continue;
       const auto& set = point.at("labels").at(label);
       if (set.is_null()) continue;
-      for (const auto& entry : set.at("rules")) {
+      const auto& judged = evaluation.empty() ? set : set.at("evaluate").at(evaluation);
+      for (const auto& entry : judged.at("rules")) {
         if (entry.at("rule") != rule) continue;
         const auto& eta = entry.at("eta");
         table.eta[s].push_back(eta.is_null() ? std::numeric_limits<double>::infinity()
@@ -253,6 +212,34 @@ json corrected_json(const StudyPlan& plan, std::span<const json> points, std::si
       {"covered", covered / static_cast<double>(predicted.size())}};
 }
 
+// The rules of a label set, judged by the test set or an evaluation set.
+json rules_json(const StudyPlan& plan, std::span<const json> points, std::size_t label,
+                std::span<const Resample> by, const std::string& evaluation = "") {
+  json rules = json::array();
+  const auto oracle = table_of(plan, points, label, "oracle", evaluation);
+  for (const auto& name : rule_names()) {
+    const auto table = table_of(plan, points, label, name.name, evaluation);
+    if (!complete(table) || !complete(oracle)) continue;
+    rules.push_back(rule_json(plan, name, table, oracle, by));
+    if (evaluation.empty()) continue;
+    rules.back().erase("in_sample");
+    rules.back().erase("in_sample_slope");
+  }
+  return rules;
+}
+
+json evaluations_json(const StudyRows& rows, const StudyPlan& plan, std::span<const json> points,
+                      std::size_t label) {
+  json sets;
+  for (const auto& set : rows.evaluate) {
+    if (!set.labels.at(label).missing.empty()) continue;
+    sets[set.name] = describe(set, label);
+    sets[set.name]["rules"] =
+        rules_json(plan, points, label, resample(set.part, plan.seeds, plan.seed), set.name);
+  }
+  return sets;
+}
+
 }  // namespace
 
 json study_report(const StudyRows& rows, const StudyPlan& plan, std::span<const json> points) {
@@ -263,7 +250,7 @@ json study_report(const StudyRows& rows, const StudyPlan& plan, std::span<const 
   std::sort(ordered.begin(), ordered.end(), [](const json& a, const json& b) {
     return a.at("draw").get<std::size_t>() < b.at("draw").get<std::size_t>();
   });
-  const auto by = resample(plan);
+  const auto by = resample(plan.split.part, plan.seeds, plan.seed);
   json report{
       {"unit", "y^2"},
       {"rule",
@@ -283,13 +270,9 @@ json study_report(const StudyRows& rows, const StudyPlan& plan, std::span<const 
     json set{{"name", labels.name},
              {"judged_by", labels.reference.empty() ? "labels" : "reference"},
              {"excess", !labels.reference.empty() || !labels.noise_variances.empty()},
-             {"rules", json::array()}};
+             {"rules", rules_json(plan, ordered, label, by)},
+             {"evaluate", evaluations_json(rows, plan, ordered, label)}};
     const auto oracle = table_of(plan, ordered, label, "oracle");
-    for (const auto& name : rule_names()) {
-      const auto table = table_of(plan, ordered, label, name.name);
-      if (!complete(table) || !complete(oracle)) continue;
-      set["rules"].push_back(rule_json(plan, name, table, oracle, by));
-    }
     set["plug_in"] = plug_in_json(plan, ordered, label);
     set["corrected"] = complete(oracle) ? corrected_json(plan, ordered, label, oracle) : nullptr;
     report["labels"].push_back(std::move(set));

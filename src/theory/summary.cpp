@@ -173,10 +173,12 @@ json theory_summary(const TheoryInputs& inputs) {
   std::vector<std::optional<PreparedLabels>> prepared;
   for (const auto& labels : inputs.labels) prepared.push_back(prepare_labels(context, labels));
   const auto growth = growth_report(context, prepared);
+  const auto evaluate = evaluation_report(context, prepared);
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     if (!prepared[i]) continue;
     report["labels"].push_back(label_report(context, inputs.labels[i], *prepared[i]));
     report["labels"].back()["growth"] = growth[i];
+    report["labels"].back()["evaluate"] = evaluate[i];
   }
   if (inputs.labels.empty()) {
     limits.push_back(
