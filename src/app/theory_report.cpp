@@ -255,6 +255,9 @@ void kernel_rows(Table& table, const std::string& name, const json& report) {
 
 std::vector<std::string> theory_table(const json& theory) {
   Table table;
+  if (const auto from = theory.find("targets"); from != theory.end() && !from->is_null()) {
+    table.line("Labels, noise and references of " + from->at("file").get<std::string>());
+  }
   for (const auto& [name, report] : theory.at("kernels").items()) kernel_rows(table, name, report);
   return table.take();
 }

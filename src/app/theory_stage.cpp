@@ -59,12 +59,13 @@ struct ProjectedField {
   std::int64_t columns = 0;
   std::vector<double> values, projections;
 };
+// `place`: the group of the projections.
 ProjectedField read_field(const std::vector<spectrum::Field>& fields, const std::string& name,
                           hid_t file, const std::string& place) {
   const auto found =
       std::find_if(fields.begin(), fields.end(), [&](const auto& f) { return f.name == name; });
   if (found == fields.end()) return {};
-  const std::string path = place + "/projections/" + name;
+  const std::string path = place + "/" + name;
   require(h5::exists(file, path), ExitCode::io,
           "the spectrum has no {} (it was made without projections) run `ntk theory`, "
           "which makes them",
@@ -144,7 +145,8 @@ json stored_theory(const std::string& path, const std::string& mark) {
 }  // namespace
 
 theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
-                                        const store::KernelReader& kernel, hid_t spectrum) {
+                                        const store::KernelReader& kernel, hid_t spectrum,
+                                        const Labels& labels) {
   const std::string place = "/" + name + "/centred";
   require(
       h5::exists(spectrum, place + "/eigenvalues"), ExitCode::usage,
@@ -175,13 +177,14 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
     inputs.noise_source = theory::NoiseSource::number;
     inputs.noise_number = noise_number(job.theory.noise_variance);
   }
-  const auto samples = kernel.samples();
+  const auto& samples = labels.samples;
+  const std::string projections = place + "/" + labels.projections;
   const auto outputs = kernel.outputs();
   const auto fields =
       spectrum::fields_of(samples, outputs, kernel.output_columns(), kernel.rows_per_sample());
-  inputs.labels = label_sets(job, samples, fields, spectrum, place);
+  inputs.labels = label_sets(job, samples, fields, spectrum, projections);
   if (!samples.target.empty()) {  // the variance is that of targets
-    auto noise = read_field(fields, "noise_variance", spectrum, place);
+    auto noise = read_field(fields, "noise_variance", spectrum, projections);
     inputs.noise_variances = std::move(noise.values);
     inputs.noise_modes = std::move(noise.projections);
   }
@@ -220,6 +223,7 @@ json run_theory(MPI_Comm comm, const Job& job) {
                       {"kernels", job.spectrum.kernels}};
   std::optional<store::KernelReader> kernel;
   std::optional<h5::Handle> spectrum;
+  Labels labels;
   std::string mark;
   json theory;
   parallel::collectively(comm, [&] {
@@ -227,8 +231,10 @@ json run_theory(MPI_Comm comm, const Job& job) {
             "{} is missing (theory reads the spectrum) run `ntk spectrum` first", spectrum_path);
     kernel.emplace(directory + "/kernel.h5");
     spectrum.emplace(h5::open_file(spectrum_path));
+    labels = labels_in_force(job, *kernel);
     const json inputs{{"spectrum", h5::read_attribute(*spectrum, "fingerprint")},
                       {"settings", settings},
+                      {"targets", labels.sha256},
                       {"version", theory_format_version}};
     mark = sha256_text(inputs.dump());
     theory = stored_theory(path, mark);
@@ -239,15 +245,16 @@ json run_theory(MPI_Comm comm, const Job& job) {
     theory["reused"] = true;
     return theory;
   }
-  theory = {{"format", theory_format},
-            {"format_version", theory_format_version},
-            {"fingerprint", mark},
-            {"settings", settings},
-            {"kernels", json::object()}};
+  theory = {{"format", theory_format}, {"format_version", theory_format_version},
+            {"fingerprint", mark},     {"settings", settings},
+            {"targets", nullptr},      {"kernels", json::object()}};
+  if (!labels.file.empty()) {
+    theory["targets"] = {{"file", labels.file}, {"sha256", labels.sha256}};
+  }
   for (const auto& [name, sum] : job.spectrum.kernels) {
     std::optional<theory::TheoryInputs> inputs;
-    parallel::collectively(comm,
-                           [&] { inputs = read_theory_inputs(job, name, *kernel, *spectrum); });
+    parallel::collectively(
+        comm, [&] { inputs = read_theory_inputs(job, name, *kernel, *spectrum, labels); });
     json curves = learning_curves(comm, job, name, *inputs, {folder, mark});
     parallel::on_first(comm, [&] {
       json report = theory::theory_summary(*inputs);

@@ -318,6 +318,10 @@ std::vector<JobKey> make_keys() {
       integer_key<I>("theory", "test_samples",
                      "of learning curves, the same for all sets; 0 = a quarter, at most 1024",
                      NTK_FIELD(I, theory.test_samples), 0),
+      text_key("theory", "targets",
+               "a data file, without tokens or with them, whose labels are used instead of the "
+               "kernel's; \"\" = the kernel's own",
+               NTK_FIELD(S, theory.targets)),
   };
 }
 
