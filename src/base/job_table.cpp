@@ -225,6 +225,11 @@ std::vector<JobKey> make_keys() {
                             "by family",
                             NTK_FIELD(S, model.pooling), {"cls", "mean", "last"});
   pooling.example = "\"cls\"";
+  JobKey targets = text_key(
+      "theory", "targets",
+      "a data file, with or without tokens, whose labels are used; unset: the kernel's own",
+      NTK_FIELD(S, theory.targets));
+  targets.example = "\"data/labels.h5\"";
   return {
       required(
           text_key("run", "directory", "everything this job writes", NTK_FIELD(S, run.directory)),
@@ -318,10 +323,7 @@ std::vector<JobKey> make_keys() {
       integer_key<I>("theory", "test_samples",
                      "of learning curves, the same for all sets; 0 = a quarter, at most 1024",
                      NTK_FIELD(I, theory.test_samples), 0),
-      text_key("theory", "targets",
-               "a data file, without tokens or with them, whose labels are used instead of the "
-               "kernel's; \"\" = the kernel's own",
-               NTK_FIELD(S, theory.targets)),
+      targets,
   };
 }
 
