@@ -100,6 +100,19 @@ std::vector<double> subset_columns(const store::KernelReader& kernel, const std:
 
 }  // namespace
 
+theory::ClassTruth class_truth(const store::SampleTable& training, const store::SampleTable& set,
+                               const std::vector<double>& outputs) {
+  theory::ClassTruth truth;
+  if (!training.target.empty() || training.label.empty()) return truth;
+  truth.classes = training.classes.size();
+  const auto places = places_of(set, training);
+  for (const auto label : set.label) {
+    truth.label.push_back(static_cast<std::int32_t>(places.at(static_cast<std::size_t>(label))));
+  }
+  truth.offset = outputs;
+  return truth;
+}
+
 std::vector<EvaluationLabels> evaluation_labels(const theory::TheoryInputs& inputs,
                                                 const store::SampleTable& training,
                                                 const store::SampleTable& set,
@@ -145,12 +158,14 @@ std::vector<theory::EvaluationSet> read_evaluation_sets(const store::KernelReade
     set.name = name;
     set.rows = static_cast<std::size_t>(kernel.evaluate_rows(name));
     set.grouped = !samples.group.empty();
-    const auto outputs = static_cast<std::size_t>(inputs.rows_per_sample);
-    for (const auto part : theory::parts_of_rows(set.rows / outputs, samples.group, inputs.seed)) {
-      set.part.insert(set.part.end(), outputs, part);
+    set.outputs = static_cast<std::size_t>(inputs.rows_per_sample);
+    set.part = theory::parts_of_rows(set.rows / set.outputs, samples.group, inputs.seed);
+    const auto outputs = kernel.outputs(name);
+    set.labels = evaluation_labels(inputs, training, samples, outputs, kernel.output_columns());
+    if (std::all_of(set.labels.begin(), set.labels.end(),
+                    [](const auto& labels) { return labels.missing.empty(); })) {
+      set.truth = class_truth(training, samples, inputs.f0_kept ? outputs : std::vector<double>());
     }
-    set.labels =
-        evaluation_labels(inputs, training, samples, kernel.outputs(name), kernel.output_columns());
     set.product = h5::read<double>(spectrum, path,
                                    h5::Dims{static_cast<std::int64_t>(set.rows), kernel.order()});
     set.kernel = subset_columns(kernel, name, terms, inputs.subset);

@@ -12,6 +12,11 @@
 
 namespace ntk::app {
 
+// The classes of a set by the training rows' classes, which must have them all; none for targets.
+// `outputs` (samples, classes) were taken off the labels, or are empty.
+theory::ClassTruth class_truth(const store::SampleTable& training, const store::SampleTable& set,
+                               const std::vector<double>& outputs);
+
 // What a set says of each label set of `training`: its references, else its own labels of the same
 // number (targets) or name (classes). `inputs` has all that is known of the training rows, but for
 // the evaluation sets.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 namespace ntk::app {
 
 using nlohmann::json;
@@ -212,6 +214,38 @@ void evaluation_rows(Table& table, const json& set, const json* curve) {
   }
 }
 
+// "oracle 0.12 (0.1 to 0.15), GCV 0.13, never 0.14, null 0.5"; with `at`, of lists.
+std::string error_text(const json& rules, std::optional<std::size_t> at) {
+  const auto pick = [&](const json& value) { return at ? value.at(*at) : value; };
+  std::string text;
+  for (const auto& rule : rules) {
+    const auto id = rule.at("rule").get<std::string>();
+    if (id == "oracle") {
+      text += "oracle " + with_interval(pick(rule.at("error_rate")), pick(rule.at("low")),
+                                        pick(rule.at("high")));
+    } else if (id == "gcv" || id == "never" || id == "null") {
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", id == "gcv" ? "GCV" : id,
+                          number(pick(rule.at("error_rate"))));
+    }
+  }
+  return text;
+}
+
+void class_rows(Table& table, const json& report) {
+  const auto curves = report.find("learning_curves");
+  if (curves != report.end() && !curves->is_null() && !curves->at("classes").is_null()) {
+    const auto& sizes = curves->at("sizes");
+    table.row("error rate",
+              fmt::format("at n = {}: {}", sizes.back().get<std::int64_t>(),
+                          error_text(curves->at("classes").at("rules"), sizes.size() - 1)));
+  }
+  if (!report.contains("classes") || report.at("classes").is_null()) return;
+  for (const auto& [name, set] : report.at("classes").at("evaluate").items()) {
+    table.row("error rate",
+              fmt::format("on {}, all rows trained: {}", name, error_text(set.at("rules"), {})));
+  }
+}
+
 void kernel_rows(Table& table, const std::string& name, const json& report) {
   const auto& kernel = report.at("kernel");
   table.line(
@@ -247,6 +281,7 @@ void kernel_rows(Table& table, const std::string& name, const json& report) {
     const auto& set = report.at("labels")[0];
     evaluation_rows(table, set, study_of(report, set.at("name").get<std::string>()));
   }
+  class_rows(table, report);
   for (const auto& line : report.at("limits")) table.row("limit", line.get<std::string>());
   for (const auto& line : report.at("caveats")) table.row("caveat", line.get<std::string>());
 }

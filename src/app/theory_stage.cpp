@@ -188,12 +188,14 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
     inputs.noise_variances = std::move(noise.values);
     inputs.noise_modes = std::move(noise.projections);
   }
-  if (inputs.rows_per_sample != 1) return inputs;
+  inputs.truth = class_truth(samples, samples, inputs.f0_kept ? outputs : std::vector<double>());
 
   const auto terms = spectrum::parse_sum(name, job.spectrum.kernels.at(name), kernel.groups());
-  const auto rows = static_cast<std::size_t>(inputs.samples);
-  const auto measured = std::min(rows, static_cast<std::size_t>(theory_measured_rows));
-  for (const auto r : theory::draw_split(rows, {}, measured, 0, inputs.seed).train) {
+  const auto count = static_cast<std::size_t>(inputs.samples);
+  const auto width = static_cast<std::size_t>(inputs.rows_per_sample);
+  const auto measured = std::min(count, static_cast<std::size_t>(theory_measured_rows) / width);
+  const auto drawn = theory::draw_split(count, {}, measured, 0, inputs.seed).train;
+  for (const auto r : theory::rows_of_samples(drawn, width)) {
     inputs.subset.push_back(static_cast<std::int64_t>(r));
   }
   inputs.kernel = read_subset(kernel, terms, inputs.subset);

@@ -17,8 +17,8 @@ namespace ntk::app {
 inline constexpr const char* theory_format = "ntkspectra-theory";
 inline constexpr int theory_format_version = 4;
 
-// Sub-matrices (norm growth, learning curves) are taken of at most this many samples, a seeded
-// draw.
+// Sub-matrices (norm growth, learning curves) are taken of at most this many rows, those of a
+// seeded draw of samples.
 inline constexpr std::int64_t theory_measured_rows = 4096;
 
 // What theory_summary needs of one kernel of the spectrum file: NAME as in [spectrum] kernels, its

@@ -12,8 +12,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::size_t evaluation_path_points = 120;
-
 json risks_along(const LabelFit& fit, std::span<const double> factor, std::span<const double> path,
                  Path kind, const JudgedRows& rows) {
   const auto predictions = predict_rows(fit, factor, path, kind);
@@ -30,12 +28,15 @@ json risks_along(const LabelFit& fit, std::span<const double> factor, std::span<
 
 JudgedRows EvaluationSet::judged(std::size_t label) const {
   const auto& by = labels.at(label);
-  return {by.reference, by.reference_variance, part};
+  JudgedRows judges{by.reference, by.reference_variance, {}};
+  for (const std::size_t p : part) judges.part.insert(judges.part.end(), outputs, p);
+  return judges;
 }
 
 json describe(const EvaluationSet& set, std::size_t label) {
   const auto& by = set.labels.at(label);
   return {{"rows", set.rows},
+          {"samples", set.rows / set.outputs},
           {"parts", 1 + *std::max_element(set.part.begin(), set.part.end())},
           {"groups_kept_whole", set.grouped},
           {"judged_by", by.by_reference ? "reference" : "labels"},
@@ -43,11 +44,9 @@ json describe(const EvaluationSet& set, std::size_t label) {
 }
 
 json evaluate_fit(const EvaluationSet& set, std::size_t label, const LabelFit& fit,
-                  std::span<const double> factor, std::span<const RuleStop> stops,
-                  std::uint64_t seed) {
+                  std::span<const double> factor, std::span<const double> path,
+                  std::span<const RuleRisk> risks, std::uint64_t seed) {
   const auto rows = set.judged(label);
-  const auto path = eta_grid(fit.values, evaluation_path_points);
-  const auto risks = judge_rules(fit, factor, stops, path, rows);
   const auto by = resample(set.part, 0, seed);
   const auto& oracle = risks.front();
   json result = describe(set, label);
@@ -77,10 +76,28 @@ json evaluate_fit(const EvaluationSet& set, std::size_t label, const LabelFit& f
                                {"to_oracle_low", number(of_ratio[0])},
                                {"to_oracle_high", number(of_ratio[1])}});
   }
-  result["path"] = {{"eta", path},
+  result["path"] = {{"eta", std::vector<double>(path.begin(), path.end())},
                     {"flow", risks_along(fit, factor, path, Path::flow, rows)},
                     {"ridge", risks_along(fit, factor, path, Path::ridge, rows)}};
   return result;
+}
+
+json evaluate_classes(const EvaluationSet& set, std::span<const ErrorRate> rates,
+                      std::uint64_t seed) {
+  if (rates.empty()) return nullptr;
+  const auto by = resample(set.part, 0, seed);
+  json rules = json::array();
+  for (const auto& rate : rates) {
+    std::vector<double> values;
+    for (const auto& one : by) values.push_back(weighted(one, rate.parts));
+    const auto range = interval(values);
+    rules.push_back({{"rule", rate.rule},
+                     {"error_rate", rate.rate},
+                     {"low", number(range[0])},
+                     {"high", number(range[1])}});
+  }
+  return {
+      {"samples", set.rows / set.outputs}, {"parts", by.front().weight.size()}, {"rules", rules}};
 }
 
 }  // namespace ntk::theory

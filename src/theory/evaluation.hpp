@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "theory/classes.hpp"
 #include "theory/rule_risks.hpp"
 
 namespace ntk::theory {
@@ -24,9 +25,11 @@ struct EvaluationLabels {
 struct EvaluationSet {
   std::string name;
   std::size_t rows = 0;
-  std::vector<std::size_t> part;         // of each row (parts_of_rows)
+  std::size_t outputs = 1;               // rows of a sample
+  std::vector<std::size_t> part;         // of each sample (parts_of_rows)
   bool grouped = false;                  // parts are groups of the data
   std::vector<EvaluationLabels> labels;  // one a label set of the training rows
+  ClassTruth truth;                      // by the training rows' classes
   // (rows, n) row-major: its kernel against all training rows, centred by their means, times U.
   std::vector<double> product;
   // (rows, subset) row-major: its kernel against TheoryInputs::subset, as stored.
@@ -36,14 +39,21 @@ struct EvaluationSet {
   JudgedRows judged(std::size_t label) const;
 };
 
-// What is known of a set beside its numbers: {rows, parts, groups_kept_whole, judged_by, excess}.
+// What is known of a set beside its numbers: {rows, samples, parts, groups_kept_whole, judged_by,
+// excess}.
 nlohmann::json describe(const EvaluationSet& set, std::size_t label);
 
-// Gradient flow and ridge regression trained on all rows and judged on the set: describe() with
-// "rules": [{rule, eta, risk, low, high, to_oracle, to_oracle_low, to_oracle_high}] and "path":
-// {eta, flow, ridge}, risks along it. Intervals (95 %) resample parts of the set.
+// Gradient flow and ridge regression trained on all rows and judged on the set (`risks`, with
+// parts, along `path`): describe() with "rules": [{rule, eta, risk, low, high, to_oracle,
+// to_oracle_low, to_oracle_high}] and "path": {eta, flow, ridge}, risks along it. Intervals (95 %)
+// resample parts of the set.
 nlohmann::json evaluate_fit(const EvaluationSet& set, std::size_t label, const LabelFit& fit,
-                            std::span<const double> factor, std::span<const RuleStop> stops,
-                            std::uint64_t seed);
+                            std::span<const double> factor, std::span<const double> path,
+                            std::span<const RuleRisk> risks, std::uint64_t seed);
+
+// Error rates of the same fits: {samples, parts, "rules": [{rule, error_rate, low, high}]}; null
+// where there are none.
+nlohmann::json evaluate_classes(const EvaluationSet& set, std::span<const ErrorRate> rates,
+                                std::uint64_t seed);
 
 }  // namespace ntk::theory

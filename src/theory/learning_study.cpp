@@ -45,23 +45,37 @@ json corrected_json(const StudyRows& rows, const HeldOutModes& modes, const Spli
           {"plug_in", corrected->plug_in.back().risk}};
 }
 
-BlockLabels block_labels(const StudyLabels& labels, const StudyPlan& plan, const Split& split) {
-  BlockLabels block{at_rows(labels.values, split.train),
-                    at_rows(labels.noise_variances, split.train),
-                    at_rows(labels.reference, split.train),
-                    at_rows(labels.reference_variance, split.train),
-                    at_rows(labels.reference, split.test),
-                    at_rows(labels.reference_variance, split.test),
-                    plan.split.part};
+// Of the rows of the split's samples.
+BlockLabels block_labels(const StudyLabels& labels, const StudyPlan& plan, const Split& split,
+                         std::size_t outputs) {
+  const auto train = rows_of_samples(split.train, outputs),
+             test = rows_of_samples(split.test, outputs);
+  BlockLabels block{at_rows(labels.values, train),
+                    at_rows(labels.noise_variances, train),
+                    at_rows(labels.reference, train),
+                    at_rows(labels.reference_variance, train),
+                    at_rows(labels.reference, test),
+                    at_rows(labels.reference_variance, test),
+                    {}};
+  for (const std::size_t p : plan.split.part) {
+    block.test_part.insert(block.test_part.end(), outputs, p);
+  }
   if (labels.reference.empty()) {
     // The labels' own noise takes the reference's place.
-    block.test_reference = at_rows(labels.values, split.test);
-    block.test_reference_variance = at_rows(labels.noise_variances, split.test);
-    if (labels.noise_variances.empty()) {
-      block.test_reference_variance.assign(split.test.size(), 0.0);
-    }
+    block.test_reference = at_rows(labels.values, test);
+    block.test_reference_variance = at_rows(labels.noise_variances, test);
+    if (labels.noise_variances.empty()) block.test_reference_variance.assign(test.size(), 0.0);
   }
   return block;
+}
+
+json point_classes(const std::vector<ErrorRate>& rates) {
+  json rules = json::array();
+  for (const auto& rate : rates) {
+    rules.push_back(
+        {{"rule", rate.rule}, {"eta", nullptr}, {"risk", rate.rate}, {"parts", rate.parts}});
+  }
+  return rules;
 }
 
 // Columns of a row-major (rows, n) matrix.
@@ -81,11 +95,11 @@ std::size_t StudyRows::rows() const {
   return static_cast<std::size_t>(std::llround(std::sqrt(static_cast<double>(kernel.size()))));
 }
 
-StudySplit draw_study_split(const StudyRows& rows, std::size_t test_rows, std::uint64_t seed) {
-  const std::size_t n = rows.rows();
+StudySplit draw_study_split(const StudyRows& rows, std::size_t test_samples, std::uint64_t seed) {
+  const std::size_t n = rows.samples();
   StudySplit split;
-  split.test = draw_split(n, rows.group, 0, test_rows, seed).test;
-  split.part = parts_of_rows(test_rows, at_rows(rows.group, split.test), seed);
+  split.test = draw_split(n, rows.group, 0, test_samples, seed).test;
+  split.part = parts_of_rows(test_samples, at_rows(rows.group, split.test), seed);
   std::set<std::int64_t> tested;
   std::vector<bool> in_test(n, false);
   for (const std::size_t r : split.test) {
@@ -123,54 +137,75 @@ std::vector<StudyPoint> study_points(const StudyPlan& plan) {
 }
 
 json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint& point) {
-  const std::size_t n = plan.sizes[point.size], draw = point.draw;
+  const std::size_t n = plan.sizes[point.size], draw = point.draw, outputs = rows.outputs;
   const auto pool_group = at_rows(rows.group, plan.split.pool);
   Split split{{}, plan.split.test};
   for (const std::size_t r :
        draw_split(plan.split.pool.size(), pool_group, n, 0, plan.seed + draw).train) {
     split.train.push_back(plan.split.pool[r]);
   }
-  const Block block = make_block(rows.kernel, rows.rows(), split, rows.group, plan.seed + draw);
+  const Block block =
+      make_block(rows.kernel, rows.rows(), split, rows.group, plan.seed + draw, 5, outputs);
   const auto values = std::span(block.modes.eigen.values).first(block.modes.modes);
+  const std::size_t sets = rows.evaluate.size();
   std::vector<std::vector<double>> factors;  // of the evaluation sets
   for (const auto& set : rows.evaluate) {
     factors.push_back(held_out_factor(
-        block.modes, columns_of(set.kernel, set.rows, rows.rows(), split.train), set.rows));
+        block.modes,
+        columns_of(set.kernel, set.rows, rows.rows(), rows_of_samples(split.train, outputs)),
+        set.rows));
   }
-  json result{{"n", n}, {"draw", draw}, {"labels", json::array()}};
+  json result{{"n", n}, {"draw", draw}, {"labels", json::array()}, {"classes", nullptr}};
+  // By label set: rules on the test set, on each evaluation set; the constants of the labels.
+  std::vector<std::vector<std::vector<RuleRisk>>> risks_on(
+      sets + 1, std::vector<std::vector<RuleRisk>>(rows.labels.size()));
+  std::vector<std::vector<double>> means;
   for (std::size_t l = 0; l < rows.labels.size(); ++l) {
     const auto& labels = rows.labels[l];
-    const auto data = block_labels(labels, plan, split);
+    const auto data = block_labels(labels, plan, split, outputs);
+    means.push_back(output_means(data.labels, outputs));
     double square = 0;
-    for (const double v : centred(data.labels)) square += v * v;
+    for (const double v : centred(data.labels, outputs)) square += v * v;
     if (block.modes.modes < 2 || !(square > 0)) {
       result["labels"].push_back(nullptr);
       continue;
     }
     const auto path = eta_grid(values, study_path_points);
-    const auto risks = rule_risks(block, data, path);
+    auto risks = rule_risks(block, data, path);
     json set{{"noise", risks.noise},
              {"norm2", number(risks.norm2)},
              {"rules", point_rules(risks.rules)}};
     const auto fit = fit_labels(block.modes, data.labels);
-    for (std::size_t e = 0; e < rows.evaluate.size(); ++e) {
+    for (std::size_t e = 0; e < sets; ++e) {
       const auto& judge = rows.evaluate[e];
       if (!judge.labels.at(l).missing.empty()) continue;
-      set["evaluate"][judge.name]["rules"] =
-          point_rules(judge_rules(fit, factors[e], risks.stops, path, judge.judged(l)));
+      risks_on[e + 1][l] = judge_rules(fit, factors[e], risks.stops, path, judge.judged(l));
+      set["evaluate"][judge.name]["rules"] = point_rules(risks_on[e + 1][l]);
     }
     if (point.size + 1 == plan.sizes.size()) {
-      const std::vector<double> at(plan.sizes.begin(), plan.sizes.end());
-      if (!data.noise_variances.empty()) {
+      std::vector<double> at;
+      for (const std::size_t size : plan.sizes) at.push_back(static_cast<double>(size * outputs));
+      if (!data.noise_variances.empty() && outputs == 1) {
         set["corrected"] = corrected_json(rows, block.modes, split, data, plan.seed + draw);
       }
       set["plug_in"] = json::array();
-      for (const auto& p : plug_in_curve(values, ridge_curve(values, static_cast<double>(n)),
-                                         risks.labels, risks.noise, at)) {
+      for (const auto& p : plug_in_curve(values, ridge_curve(values, risks.labels.n), risks.labels,
+                                         risks.noise, at)) {
         set["plug_in"].push_back(p.usable() ? json(p.risk) : json(nullptr));
       }
     }
+    risks_on[0][l] = std::move(risks.rules);
     result["labels"].push_back(std::move(set));
+  }
+  const auto rates =
+      error_rates(at_samples(rows.truth, split.test), plan.split.part, risks_on[0], means);
+  if (!rates.empty()) result["classes"]["rules"] = point_classes(rates);
+  for (std::size_t e = 0; e < sets; ++e) {
+    const auto& judge = rows.evaluate[e];
+    const auto on_set = error_rates(judge.truth, judge.part, risks_on[e + 1], means);
+    if (!on_set.empty()) {
+      result["classes"]["evaluate"][judge.name]["rules"] = point_classes(on_set);
+    }
   }
   return result;
 }

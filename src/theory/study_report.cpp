@@ -1,6 +1,7 @@
 // The points of a learning study put together.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -63,9 +64,28 @@ double resampled_risk(const RuleTable& table, std::size_t size, const Resample& 
   return sum / static_cast<double>(by.draws.size());
 }
 
-// Judged by the test set, or by the evaluation set of this name.
-RuleTable table_of(const StudyPlan& plan, std::span<const json> points, std::size_t label,
-                   const std::string& rule, const std::string& evaluation = "") {
+// Finds a list of rules in a point; null where it has none.
+using RulesOf = std::function<const json*(const json& point)>;
+
+const json* rules_of(const json& judged, const std::string& evaluation) {
+  if (judged.is_null()) return nullptr;
+  if (evaluation.empty()) return judged.contains("rules") ? &judged.at("rules") : nullptr;
+  if (!judged.contains("evaluate") || !judged.at("evaluate").contains(evaluation)) return nullptr;
+  return &judged.at("evaluate").at(evaluation).at("rules");
+}
+// Of a label set judged by the test set, or by the evaluation set of this name.
+RulesOf of_label(std::size_t label, const std::string& evaluation = "") {
+  return [=](const json& point) { return rules_of(point.at("labels").at(label), evaluation); };
+}
+// Error rates of classes.
+RulesOf of_classes(const std::string& evaluation = "") {
+  return [=](const json& point) {
+    return point.contains("classes") ? rules_of(point.at("classes"), evaluation) : nullptr;
+  };
+}
+
+RuleTable table_of(const StudyPlan& plan, std::span<const json> points, const RulesOf& rules,
+                   const std::string& rule) {
   RuleTable table;
   const std::size_t sizes = plan.sizes.size();
   table.eta.resize(sizes), table.risk.resize(sizes), table.in_sample.resize(sizes);
@@ -73,16 +93,15 @@ RuleTable table_of(const StudyPlan& plan, std::span<const json> points, std::siz
   for (std::size_t s = 0; s < sizes; ++s) {
     for (const auto& point : points) {
       if (point.at("n").get<std::size_t>() != plan.sizes[s]) continue;
-      const auto& set = point.at("labels").at(label);
-      if (set.is_null()) continue;
-      const auto& judged = evaluation.empty() ? set : set.at("evaluate").at(evaluation);
-      for (const auto& entry : judged.at("rules")) {
+      const json* entries = rules(point);
+      if (entries == nullptr) continue;
+      for (const auto& entry : *entries) {
         if (entry.at("rule") != rule) continue;
         const auto& eta = entry.at("eta");
         table.eta[s].push_back(eta.is_null() ? std::numeric_limits<double>::infinity()
                                              : eta.get<double>());
         table.risk[s].push_back(entry.at("risk").get<double>());
-        table.in_sample[s].push_back(value_or_nan(entry.at("in_sample")));
+        table.in_sample[s].push_back(value_or_nan(entry.value("in_sample", json())));
         table.parts[s].push_back(entry.at("parts").get<std::vector<double>>());
       }
     }
@@ -216,9 +235,10 @@ json corrected_json(const StudyPlan& plan, std::span<const json> points, std::si
 json rules_json(const StudyPlan& plan, std::span<const json> points, std::size_t label,
                 std::span<const Resample> by, const std::string& evaluation = "") {
   json rules = json::array();
-  const auto oracle = table_of(plan, points, label, "oracle", evaluation);
+  const auto of = of_label(label, evaluation);
+  const auto oracle = table_of(plan, points, of, "oracle");
   for (const auto& name : rule_names()) {
-    const auto table = table_of(plan, points, label, name.name, evaluation);
+    const auto table = table_of(plan, points, of, name.name);
     if (!complete(table) || !complete(oracle)) continue;
     rules.push_back(rule_json(plan, name, table, oracle, by));
     if (evaluation.empty()) continue;
@@ -226,6 +246,44 @@ json rules_json(const StudyPlan& plan, std::span<const json> points, std::size_t
     rules.back().erase("in_sample_slope");
   }
   return rules;
+}
+
+json error_rates_json(const StudyPlan& plan, std::span<const json> points,
+                      std::span<const Resample> by, const std::string& evaluation = "") {
+  json rules = json::array();
+  for (const auto& name : rule_names()) {
+    const auto table = table_of(plan, points, of_classes(evaluation), name.name);
+    if (!complete(table)) continue;
+    std::vector<double> low, high;
+    for (std::size_t s = 0; s < plan.sizes.size(); ++s) {
+      std::vector<double> values;
+      for (const auto& one : by) values.push_back(resampled_risk(table, s, one));
+      const auto range = interval(values);
+      low.push_back(range[0]), high.push_back(range[1]);
+    }
+    rules.push_back({{"rule", name.name},
+                     {"error_rate", numbers(means(table.risk))},
+                     {"low", numbers(low)},
+                     {"high", numbers(high)}});
+  }
+  return rules;
+}
+
+json classes_json(const StudyRows& rows, const StudyPlan& plan, std::span<const json> points,
+                  std::span<const Resample> by) {
+  const auto rules = error_rates_json(plan, points, by);
+  if (rules.empty()) return nullptr;
+  json classes{{"rule",
+                "share of samples whose class is not that of the largest prediction, every label "
+                "set at its rule's own stop (oracles: of the squared error); intervals as above"},
+               {"rules", rules},
+               {"evaluate", nullptr}};
+  for (const auto& set : rows.evaluate) {
+    auto on_set =
+        error_rates_json(plan, points, resample(set.part, plan.seeds, plan.seed), set.name);
+    if (!on_set.empty()) classes["evaluate"][set.name]["rules"] = std::move(on_set);
+  }
+  return classes;
 }
 
 json evaluations_json(const StudyRows& rows, const StudyPlan& plan, std::span<const json> points,
@@ -264,6 +322,8 @@ json study_report(const StudyRows& rows, const StudyPlan& plan, std::span<const 
       {"test_parts", by.front().weight.size()},
       {"pool_rows", plan.split.pool.size()},
       {"groups_kept_whole", !rows.group.empty()},
+      {"outputs", rows.outputs},
+      {"classes", classes_json(rows, plan, ordered, by)},
       {"labels", json::array()}};
   for (std::size_t label = 0; label < rows.labels.size(); ++label) {
     const auto& labels = rows.labels[label];
@@ -272,7 +332,7 @@ json study_report(const StudyRows& rows, const StudyPlan& plan, std::span<const 
              {"excess", !labels.reference.empty() || !labels.noise_variances.empty()},
              {"rules", rules_json(plan, ordered, label, by)},
              {"evaluate", evaluations_json(rows, plan, ordered, label)}};
-    const auto oracle = table_of(plan, ordered, label, "oracle");
+    const auto oracle = table_of(plan, ordered, of_label(label), "oracle");
     set["plug_in"] = plug_in_json(plan, ordered, label);
     set["corrected"] = complete(oracle) ? corrected_json(plan, ordered, label, oracle) : nullptr;
     report["labels"].push_back(std::move(set));

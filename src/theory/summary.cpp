@@ -178,8 +178,9 @@ json theory_summary(const TheoryInputs& inputs) {
     if (!prepared[i]) continue;
     report["labels"].push_back(label_report(context, inputs.labels[i], *prepared[i]));
     report["labels"].back()["growth"] = growth[i];
-    report["labels"].back()["evaluate"] = evaluate[i];
+    report["labels"].back()["evaluate"] = evaluate.labels[i];
   }
+  report["classes"] = evaluate.classes;
   if (inputs.labels.empty()) {
     limits.push_back(
         "no labels: learning curve, noise, norm and stopping times need a data file "

@@ -41,6 +41,7 @@ struct TheoryInputs {
   std::vector<double> reference, reference_variance;  // (n)
   std::vector<std::int64_t> group;                    // (samples); empty = every one its own
   std::vector<EvaluationSet> evaluate;
+  ClassTruth truth;                           // where the labels are indicators of classes
   std::uint64_t seed = 1;                     // of all draws
   std::size_t law_draws = theory::law_draws;  // from a law of decay to judge it; 0 = none is judged
 };

@@ -87,6 +87,20 @@ class Report(unittest.TestCase):
         change(theory["kernels"]["total"])
         synthetic_run.write_theory(self.directory, theory)
 
+    def test_error_rates_of_classes(self):
+        rates = {"rule": "gcv", "error_rate": [0.5, 0.25], "low": [0.4, 0.125], "high": [0.75, 0.375]}
+
+        def add(report):
+            report["learning_curves"]["classes"] = {
+                "rules": [rates], "evaluate": {"tweets": {"rules": [{**rates, "rule": "never"}]}}}
+            report["classes"] = {"evaluate": {"tweets": {"samples": 8, "parts": 4, "rules": [
+                {"rule": "gcv", "error_rate": 0.3, "low": 0.1, "high": 0.6}]}}}
+        self.write_total(add)
+        text = self.text()
+        for words in ("Error rate on the test set", "0.250 (0.125 to 0.375)", "Error rate on tweets",
+                      "error rate on evaluation sets", "0.300 (0.100 to 0.600)"):
+            self.assertIn(words, text)
+
     def test_evaluation_sets(self):
         self.write_total()
         text = self.text()

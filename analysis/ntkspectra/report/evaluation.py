@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import classes
 from .blocks import Unavailable, beside, figure, folded, missing, paragraph, table
 from .figures import evaluation_sets as drawing
 from .headline import last, risk_name
@@ -92,7 +93,7 @@ def evaluation(kernel: KernelData) -> list[dict]:
     labels = kernel.label_sets()
     if not any(_sets(label) for label in labels):
         raise Unavailable("no evaluation set judges these labels " + _why(kernel))
-    blocks = _one_label(kernel, labels[0], 0)
+    blocks = classes.of_sets(kernel) + _one_label(kernel, labels[0], 0)
     for place, label in enumerate(labels[1:], 1):
         blocks.append(folded(f"Label set {label.get('name')}", _one_label(kernel, label, place)))
     return blocks
