@@ -120,8 +120,28 @@ class Classes(support.Case):
         truth = np.eye(count)[known["label"]]
         for rule in judged["rules"]:
             self.assertAlmostEqual(rule["risk"], np.mean((fit(rule) - truth) ** 2), delta=1e-7)
+        self.assertEqual(report["labels"][0]["growth"]["rows"], SAMPLES * count)
+        self.assertIsNotNone(report["labels"][0]["growth"]["value"])
         self.assertEqual(report["learning_curves"]["outputs"], count)
         self.assertEqual(report["learning_curves"]["test_rows"], SAMPLES // 4)
+
+    def test_difference_is_judged_by_its_sign(self):
+        for path in (self.train, self.other):
+            with h5py.File(path, "a") as file:
+                file["label"][...] = np.minimum(file["label"][...], 1)
+                file["label"].attrs["classes"] = list(CLASSES[:2])
+        report, path = self.report("difference")
+        kernel, samples = reference.read_train(path)
+        cross, known = reference.read_set(path, "other")
+        signs = 2.0 * samples["label"] - 1
+        times = {rule["rule"]: rule["eta"]
+                 for rule in report["labels"][0]["evaluate"]["other"]["rules"]}
+        for rule in report["classes"]["evaluate"]["other"]["rules"]:
+            if rule["rule"] == "ridge_oracle":
+                continue
+            predictions = reference.flow(kernel, cross, signs, times[rule["rule"]])
+            wrong = (predictions > 0) != known["label"]
+            self.assertAlmostEqual(rule["error_rate"], wrong.mean(), delta=1e-12, msg=rule["rule"])
 
     def test_kept_outputs_count_as_part_of_the_prediction(self):
         """f0 = keep learns y - f0: the class is that of f0 + f."""
