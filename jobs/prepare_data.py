@@ -3,7 +3,9 @@
 
 Tokenises one text column (or a pair of them) with the model's own tokenizer.json and writes an HDF5
 file: `tokens`, `offsets`, `token_type`, `label` or `target`, optional reference values and groups,
-`source_row`, and attributes that say where all of it came from (docs/file-format.md).
+`source_row`, and attributes that say where all of it came from (docs/file-format.md). With
+--labels-only there are no texts and no tokens: other labels for a kernel that is there (`ntk theory
+--targets`).
 
 Exit codes: 0 written, 2 usage, 3 bad input, 5 input/output.
 """
@@ -82,9 +84,9 @@ def parse(arguments):
         description="Tokenise a table of texts into a data file for ntk.",
         epilog="A data file is read back with h5py; docs/file-format.md lists what it holds.")
     add = parser.add_argument
-    add("--model", required=True, metavar="DIR", help="model directory with tokenizer.json")
+    add("--model", metavar="DIR", help="model directory with tokenizer.json")
     add("--input", required=True, metavar="FILE", help="table: .tsv, .csv, .jsonl or .parquet")
-    add("--text", required=True, metavar="COLUMN")
+    add("--text", metavar="COLUMN")
     add("--text2", metavar="COLUMN", help="second text of a pair")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--label", metavar="COLUMN", help="class names or numbers")
@@ -95,6 +97,11 @@ def parse(arguments):
     add("--reference-variance", metavar="COLUMN", help="variance of the reference")
     add("--noise-variance", metavar="COLUMN", help="variance of the target's noise")
     add("--group", metavar="COLUMN", help="rows never split between train and test")
+    add("--labels-only", action="store_true",
+        help="write no tokens (no --model, --text): other labels for a kernel that is there")
+    add("--source-row", metavar="COLUMN",
+        help="with --labels-only: the row of the kernel's source table that each row is about "
+             "(unset: rows are in that table's order)")
     add("--max-tokens", type=int, default=128, metavar="N", help="special ones included (128)")
     add("--encoding", default="utf-8", help="of the text file (utf-8)")
     add("--no-quotes", action="store_true", help="quotes in a TSV or CSV file are plain text")
@@ -105,6 +112,15 @@ def parse(arguments):
     except LookupError:
         parser.error(f"unknown --encoding '{options.encoding}' (no text codec has that name) "
                      "Use for example utf-8, utf-16, latin-1, cp1252.")
+    if options.labels_only and (options.model or options.text or options.text2):
+        parser.error("--labels-only with --model or texts (it writes no tokens) Drop one of them.")
+    if not options.labels_only:
+        if not (options.model and options.text):
+            parser.error("--model and --text are missing (texts are tokenised by the model's own "
+                         "tokenizer) Give both, or --labels-only.")
+        if options.source_row:
+            parser.error("--source-row without --labels-only (a file with texts is the source) "
+                         "Drop it.")
     if options.classes is not None:
         options.classes = [name.strip() for name in options.classes.split(",")]
         if not options.label:
@@ -134,11 +150,25 @@ def write(path, datasets, label_attributes, attributes):
         raise
 
 
-def prepare(options):
-    table, source_sha256 = read_table(options.input, options.encoding, not options.no_quotes)
-    texts = texts_of(table, options.text, "--text")
-    pairs = texts_of(table, options.text2, "--text2") if options.text2 else None
+def source_rows(table, column):
+    """Which row of the source table (int64, from 1) each row is about."""
+    if column is None:
+        return np.arange(1, len(table.places) + 1, dtype=np.int64)
+    values = numbers_of(table, column, "--source-row", least=0)
+    seen = {}
+    for value, place in zip(values, table.places):
+        if value != int(value):
+            raise Problem(BAD_INPUT, f"{table.name}, {place}: '{column}' is {value}",
+                          "rows are counted in whole numbers", "Mend the row.")
+        if int(value) in seen:
+            raise Problem(BAD_INPUT, f"{table.name}, {place}: source row {int(value)} again",
+                          f"{seen[int(value)]} is about it already", "Keep one of them.")
+        seen[int(value)] = place
+    return values.astype(np.int64)
 
+
+def label_columns(table, options):
+    """Datasets of labels and what is known of them; attributes of the label dataset."""
     values = {}
     if options.label:
         values["label"], classes = labels_of(table, options.label, options.classes)
@@ -155,6 +185,24 @@ def prepare(options):
             values[name] = numbers_of(table, column, "--" + name.replace("_", "-"), least=0)
     if options.group:
         values["group"] = groups_of(table, options.group)
+    return values, label_attributes
+
+
+def prepare_labels(options):
+    table, source_sha256 = read_table(options.input, options.encoding, not options.no_quotes)
+    values, label_attributes = label_columns(table, options)
+    values["source_row"] = source_rows(table, options.source_row)
+    attributes = {"format": "ntkspectra-data", "format_version": 1, "source_file": table.name,
+                  "source_sha256": source_sha256}
+    write(options.output, values, label_attributes, attributes)
+    print(f"{options.output}: {len(table.places)} rows of labels, without tokens")
+
+
+def prepare(options):
+    table, source_sha256 = read_table(options.input, options.encoding, not options.no_quotes)
+    texts = texts_of(table, options.text, "--text")
+    pairs = texts_of(table, options.text2, "--text2") if options.text2 else None
+    values, label_attributes = label_columns(table, options)
 
     tokenizer, tokenizer_sha256 = load_tokenizer(options.model, options.max_tokens, bool(pairs))
     tokens, offsets, types, truncated = encode(tokenizer, table, texts, pairs)
@@ -179,7 +227,8 @@ def prepare(options):
 def main(arguments=None):
     """Runs the program; returns its exit code."""
     try:
-        prepare(parse(arguments))
+        options = parse(arguments)
+        (prepare_labels if options.labels_only else prepare)(options)
         return 0
     except Problem as problem:
         print(f"prepare_data.py: {problem}", file=sys.stderr)

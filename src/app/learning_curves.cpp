@@ -46,42 +46,51 @@ theory::StudyRows study_rows(const theory::TheoryInputs& inputs) {
   theory::StudyRows rows;
   rows.kernel = inputs.kernel;
   const auto pick = [&](const auto& values) { return theory::at_rows(values, inputs.subset); };
-  rows.group = pick(inputs.group);
   rows.head_fitted_on_labels = inputs.head_fitted_on_labels;
+  rows.outputs = static_cast<std::size_t>(inputs.rows_per_sample);
+  std::vector<std::size_t> samples;
+  for (std::size_t i = 0; i < inputs.subset.size(); i += rows.outputs) {
+    samples.push_back(static_cast<std::size_t>(inputs.subset[i]) / rows.outputs);
+  }
+  rows.group = theory::at_rows(inputs.group, samples);
+  rows.truth = theory::at_samples(inputs.truth, samples);
   std::vector<double> noise = inputs.noise_variances;
   if (inputs.noise_source == theory::NoiseSource::estimate) noise.clear();
   if (inputs.noise_source == theory::NoiseSource::number) {
-    noise.assign(static_cast<std::size_t>(inputs.samples), inputs.noise_number);
+    noise.assign(static_cast<std::size_t>(inputs.samples) * rows.outputs, inputs.noise_number);
   }
   for (const auto& labels : inputs.labels) {
     rows.labels.push_back({labels.name, pick(labels.values), pick(noise), pick(inputs.reference),
                            pick(inputs.reference_variance)});
   }
+  rows.evaluate = inputs.evaluate;
+  for (auto& set : rows.evaluate) set.product.clear();
   return rows;
 }
 
 // Why there are no learning curves; empty when there can be.
 std::string obstacle(const theory::TheoryInputs& inputs) {
   if (inputs.kernel.empty()) {
-    return "they are measured for kernels with one row a sample";
+    return "the kernel was not read";
   }
   return inputs.labels.empty() ? "the data carry no labels" : "";
 }
 
 theory::StudyPlan plan_of(const Job& job, const theory::StudyRows& rows) {
   const auto& asked = job.theory;
-  const std::size_t count = rows.rows();
-  const std::size_t test_rows = asked.test_samples > 0
-                                    ? static_cast<std::size_t>(asked.test_samples)
-                                    : std::min<std::size_t>(1024, count / 4);
+  const std::size_t count = rows.samples();
+  const std::size_t test_samples = asked.test_samples > 0
+                                       ? static_cast<std::size_t>(asked.test_samples)
+                                       : std::min<std::size_t>(1024, count / 4);
   const auto seed = static_cast<std::uint64_t>(job.run.seed);
-  auto split = theory::draw_study_split(rows, test_rows, seed);
+  auto split = theory::draw_study_split(rows, test_samples, seed);
   std::vector<std::size_t> sizes(asked.sizes.begin(), asked.sizes.end());
   if (sizes.empty()) sizes = default_sizes(split.pool.size());
-  require(!sizes.empty(), ExitCode::input,
-          "{} rows beside {} test rows are too few (the smallest training set has {}) use more "
-          "samples",
-          split.pool.size(), test_rows, theory::least_training_rows);
+  require(
+      !sizes.empty(), ExitCode::input,
+      "{} samples beside {} test samples are too few (the smallest training set has {}) use more "
+      "samples",
+      split.pool.size(), test_samples, theory::least_training_rows);
   return theory::plan_study(std::move(split), std::move(sizes),
                             static_cast<std::size_t>(asked.seeds), seed);
 }

@@ -197,7 +197,10 @@ int main(int argc, char** argv) {
   merge->add_flag("--remove-shares", command.kernel.remove_shares,
                   "remove their files when the kernel is complete");
   stage("spectrum", "the spectrum of a kernel: spectrum.h5", app::Stage::spectrum);
-  stage("theory", "what the spectrum predicts: theory.json", app::Stage::theory);
+  CLI::App* theory = stage("theory", "what the spectrum predicts: theory.json", app::Stage::theory);
+  std::string targets;
+  theory->add_option("--targets", targets,
+                     "a data file whose labels are used instead of the kernel's (theory.targets)");
   Local local(cli);
   Plan plan(cli);
   try {
@@ -211,6 +214,10 @@ int main(int argc, char** argv) {
     if (local.run()) return 0;
     if (kernel_verb->count("--share") > 0) command.kernel.share = kernel::parse_share(share);
     command.kernel.merge = merge->parsed();
+    if (theory->count("--targets") > 0) {
+      // A JSON text is a TOML one.
+      command.overrides.push_back("theory.targets=" + nlohmann::json(targets).dump());
+    }
     if (plan.parsed()) {
       return run_parallel(argc, argv, slow, false, plan.request.json,
                           [&](int ranks, const char*) { plan.run(ranks); });

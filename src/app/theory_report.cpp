@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "app/theory_closing.hpp"
 #include "app/theory_text.hpp"
 
@@ -95,6 +97,16 @@ void label_rows(Table& table, const json& set) {
   }
 }
 
+// The learning curves of a label set, null where there are none.
+const json* study_of(const json& report, const std::string& name) {
+  const auto curves = report.find("learning_curves");
+  if (curves == report.end() || curves->is_null()) return nullptr;
+  for (const auto& set : curves->at("labels")) {
+    if (set.at("name") == name) return &set;
+  }
+  return nullptr;
+}
+
 void curve_rows(Table& table, const json& curves, const json& set) {
   const auto& sizes = curves.at("sizes");
   const auto& rules = set.at("rules");
@@ -118,6 +130,61 @@ void curve_rows(Table& table, const json& curves, const json& set) {
                               number_text(rule.at("in_sample")[last], 4),
                               number_text(rule.at("to_oracle")[last], 4),
                               eta.is_null() ? "inf" : number_text(eta)));
+  }
+}
+
+// One line a set: all rows trained, and the same by size where there are learning curves.
+void evaluation_rows(Table& table, const json& set, const json* curve) {
+  if (!set.contains("evaluate") || set.at("evaluate").is_null()) return;
+  for (const auto& [name, judged] : set.at("evaluate").items()) {
+    const auto& oracle = judged.at("rules")[0];
+    std::string text = fmt::format("{}: {} of the best stop {}", name,
+                                   judged.at("excess").get<bool>() ? "risk" : "error",
+                                   with_interval(oracle["risk"], oracle["low"], oracle["high"]));
+    for (const auto& rule : judged.at("rules")) {
+      const auto id = rule.at("rule").get<std::string>();
+      if (id != "gcv" && id != "never" && id != "null") continue;
+      text += fmt::format(", {} {}", id == "gcv" ? "GCV" : id, number_text(rule.at("risk")));
+    }
+    if (curve) {
+      const auto& rules = curve->at("evaluate").at(name).at("rules");
+      if (!rules.empty()) text += ", slope " + number_text(rules[0].at("slope"), 2);
+    }
+    table.row(name == set.at("evaluate").begin().key() ? "evaluation" : "",
+              text + fmt::format(" ({} rows, by their {})", judged.at("rows").get<std::int64_t>(),
+                                 judged.at("judged_by").get<std::string>()));
+  }
+}
+
+// "oracle 0.12 (0.1 to 0.15), GCV 0.13, never 0.14, null 0.5"; with `at`, of lists.
+std::string error_text(const json& rules, std::optional<std::size_t> at) {
+  const auto pick = [&](const json& value) { return at ? value.at(*at) : value; };
+  std::string text;
+  for (const auto& rule : rules) {
+    const auto id = rule.at("rule").get<std::string>();
+    if (id == "oracle") {
+      text += "oracle " + with_interval(pick(rule.at("error_rate")), pick(rule.at("low")),
+                                        pick(rule.at("high")));
+    } else if (id == "gcv" || id == "never" || id == "null") {
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", id == "gcv" ? "GCV" : id,
+                          number_text(pick(rule.at("error_rate"))));
+    }
+  }
+  return text;
+}
+
+void class_rows(Table& table, const json& report) {
+  const auto curves = report.find("learning_curves");
+  if (curves != report.end() && !curves->is_null() && !curves->at("classes").is_null()) {
+    const auto& sizes = curves->at("sizes");
+    table.row("error rate",
+              fmt::format("at n = {}: {}", sizes.back().get<std::int64_t>(),
+                          error_text(curves->at("classes").at("rules"), sizes.size() - 1)));
+  }
+  if (!report.contains("classes") || report.at("classes").is_null()) return;
+  for (const auto& [name, set] : report.at("classes").at("evaluate").items()) {
+    table.row("error rate",
+              fmt::format("on {}, all rows trained: {}", name, error_text(set.at("rules"), {})));
   }
 }
 
@@ -152,6 +219,11 @@ void kernel_rows(Table& table, const std::string& name, const json& report) {
       curves != report.end() && !curves->is_null()) {
     curve_rows(table, *curves, curves->at("labels")[0]);
   }
+  if (report.contains("labels") && !report.at("labels").empty()) {
+    const auto& set = report.at("labels")[0];
+    evaluation_rows(table, set, study_of(report, set.at("name").get<std::string>()));
+  }
+  class_rows(table, report);
   for (const auto& line : report.at("limits")) table.row("limit", line.get<std::string>());
 }
 
@@ -159,6 +231,9 @@ void kernel_rows(Table& table, const std::string& name, const json& report) {
 
 std::vector<std::string> theory_table(const json& theory) {
   Table table;
+  if (const auto from = theory.find("targets"); from != theory.end() && !from->is_null()) {
+    table.line("Labels, noise and references of " + from->at("file").get<std::string>());
+  }
   const auto& kernels = theory.at("kernels");
   for (const auto& [name, report] : kernels.items()) kernel_rows(table, name, report);
   for (const auto& [name, report] : kernels.items()) {

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 
+#include "app/evaluation_sets.hpp"
 #include "app/learning_curves.hpp"
 #include "app/theory_report.hpp"
 #include "base/error.hpp"
@@ -16,6 +17,7 @@
 #include "parallel/collectives.hpp"
 #include "spectrum/kernel_sum.hpp"
 #include "spectrum/projections.hpp"
+#include "spectrum/stage.hpp"
 #include "store/disk.hpp"
 #include "theory/held_out.hpp"
 
@@ -59,12 +61,13 @@ struct ProjectedField {
   std::int64_t columns = 0;
   std::vector<double> values, projections, products;
 };
+// `place`: the group of the projections.
 ProjectedField read_field(const std::vector<spectrum::Field>& fields, const std::string& name,
                           hid_t file, const std::string& place) {
   const auto found =
       std::find_if(fields.begin(), fields.end(), [&](const auto& f) { return f.name == name; });
   if (found == fields.end()) return {};
-  const std::string path = place + "/projections/" + name;
+  const std::string path = place + "/" + name;
   require(h5::exists(file, path), ExitCode::io,
           "the spectrum has no {} (it was made without projections) run `ntk theory`, "
           "which makes them",
@@ -77,7 +80,8 @@ ProjectedField read_field(const std::vector<spectrum::Field>& fields, const std:
       "spectrum` again",
       path, stored, found->columns);
   ProjectedField field{found->columns, found->values, data.read_all<double>(), {}};
-  if (const std::string of_all = place + "/products/" + name; h5::exists(file, of_all)) {
+  if (const std::string of_all = spectrum::products_group(place) + "/" + name;
+      h5::exists(file, of_all)) {
     field.products = h5::Dataset(file, of_all).read_all<double>();
   }
   return field;
@@ -174,7 +178,8 @@ theory::SpectralMoments read_sums(hid_t group) {
 }  // namespace
 
 theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
-                                        const store::KernelReader& kernel, hid_t spectrum) {
+                                        const store::KernelReader& kernel, hid_t spectrum,
+                                        const Labels& labels) {
   const std::string place = "/" + name + "/centred";
   require(
       h5::exists(spectrum, place + "/eigenvalues"), ExitCode::usage,
@@ -210,13 +215,14 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
     inputs.noise_source = theory::NoiseSource::number;
     inputs.noise_number = noise_number(job.theory.noise_variance);
   }
-  const auto samples = kernel.samples();
+  const auto& samples = labels.samples;
+  const std::string projections = place + "/" + labels.projections;
   const auto outputs = kernel.outputs();
   const auto fields =
       spectrum::fields_of(samples, outputs, kernel.output_columns(), kernel.rows_per_sample());
-  inputs.labels = label_sets(job, samples, fields, spectrum, place);
+  inputs.labels = label_sets(job, samples, fields, spectrum, projections);
   if (!samples.target.empty()) {  // the variance is that of targets
-    auto noise = read_field(fields, "noise_variance", spectrum, place);
+    auto noise = read_field(fields, "noise_variance", spectrum, projections);
     inputs.noise_variances = std::move(noise.values);
     inputs.noise_modes = std::move(noise.projections);
     if (!inputs.noise_variances.empty() && h5::exists(spectrum, place + "/diagonal")) {
@@ -225,11 +231,13 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
                                                 h5::read<double>(spectrum, place + "/row_squares"));
     }
   }
-  if (inputs.rows_per_sample != 1) return inputs;
+  inputs.truth = class_truth(samples, samples, inputs.f0_kept ? outputs : std::vector<double>());
 
-  const auto rows = static_cast<std::size_t>(inputs.samples);
-  const auto measured = std::min(rows, static_cast<std::size_t>(theory_measured_rows));
-  for (const auto r : theory::draw_split(rows, {}, measured, 0, inputs.seed).train) {
+  const auto count = static_cast<std::size_t>(inputs.samples);
+  const auto width = static_cast<std::size_t>(inputs.rows_per_sample);
+  const auto measured = std::min(count, static_cast<std::size_t>(theory_measured_rows) / width);
+  const auto drawn = theory::draw_split(count, {}, measured, 0, inputs.seed).train;
+  for (const auto r : theory::rows_of_samples(drawn, width)) {
     inputs.subset.push_back(static_cast<std::int64_t>(r));
   }
   inputs.kernel = read_subset(kernel, terms, inputs.subset);
@@ -241,6 +249,7 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
       inputs.reference_variance.assign(inputs.reference.size(), 0);
     if (inputs.f0_kept && kernel.output_columns() == 1) subtract(inputs.reference, outputs);
   }
+  inputs.evaluate = read_evaluation_sets(kernel, spectrum, place, terms, samples, inputs);
   return inputs;
 }
 
@@ -264,6 +273,7 @@ json run_theory(MPI_Comm comm, const Job& job) {
                       {"kernels", job.spectrum.kernels}};
   std::optional<store::KernelReader> kernel;
   std::optional<h5::Handle> spectrum;
+  Labels labels;
   std::string mark;
   json theory;
   parallel::collectively(comm, [&] {
@@ -271,8 +281,10 @@ json run_theory(MPI_Comm comm, const Job& job) {
             "{} is missing (theory reads the spectrum) run `ntk spectrum` first", spectrum_path);
     kernel.emplace(directory + "/kernel.h5");
     spectrum.emplace(h5::open_file(spectrum_path));
+    labels = labels_in_force(job, *kernel);
     const json inputs{{"spectrum", h5::read_attribute(*spectrum, "fingerprint")},
                       {"settings", settings},
+                      {"targets", labels.sha256},
                       {"version", theory_format_version}};
     mark = sha256_text(inputs.dump());
     theory = stored_theory(path, mark);
@@ -283,15 +295,16 @@ json run_theory(MPI_Comm comm, const Job& job) {
     theory["reused"] = true;
     return theory;
   }
-  theory = {{"format", theory_format},
-            {"format_version", theory_format_version},
-            {"fingerprint", mark},
-            {"settings", settings},
-            {"kernels", json::object()}};
+  theory = {{"format", theory_format}, {"format_version", theory_format_version},
+            {"fingerprint", mark},     {"settings", settings},
+            {"targets", nullptr},      {"kernels", json::object()}};
+  if (!labels.file.empty()) {
+    theory["targets"] = {{"file", labels.file}, {"sha256", labels.sha256}};
+  }
   for (const auto& [name, sum] : job.spectrum.kernels) {
     std::optional<theory::TheoryInputs> inputs;
-    parallel::collectively(comm,
-                           [&] { inputs = read_theory_inputs(job, name, *kernel, *spectrum); });
+    parallel::collectively(
+        comm, [&] { inputs = read_theory_inputs(job, name, *kernel, *spectrum, labels); });
     json curves = learning_curves(comm, job, name, *inputs, {folder, mark});
     parallel::on_first(comm, [&] {
       json report = theory::theory_summary(*inputs);

@@ -6,6 +6,7 @@
 
 #include "app/deadline.hpp"
 #include "app/kept_job.hpp"
+#include "app/labels.hpp"
 #include "app/probe_head.hpp"
 #include "app/record.hpp"
 #include "app/startup.hpp"
@@ -60,6 +61,7 @@ class Runner {
                                 [&](const json& told) { record_.add_unfinished("kernel", told); });
     });
   }
+  // With `projections` also those that theory wants of other labels than the kernel's.
   void spectrum(bool projections) {
     std::int64_t order = 0;
     parallel::collectively(comm_, [&] {
@@ -68,13 +70,19 @@ class Runner {
       lock_.take(job_.run.directory);
       order = store::KernelReader(path("kernel.h5")).order();
     });
+    std::optional<spectrum::GivenLabels> given;
+    if (projections && !job_.theory.targets.empty()) {
+      parallel::collectively(comm_, [&] {
+        given = labels_in_force(job_, store::KernelReader(path("kernel.h5"))).given();
+      });
+    }
     device::cpu::set_blas_threads(resources_.threads);
     parallel::broadcast(comm_, &order, sizeof order);
     const bool vectors = projections || job_.spectrum.vectors != 0;
     stage(Stage::spectrum, "spectrum", [&] {
       heartbeat::expect("spectrum", longest_solve(order, vectors, ranks_));
       return spectrum::run_spectrum(comm_, job_.spectrum, projections, path("kernel.h5"),
-                                    path("spectrum.h5"));
+                                    path("spectrum.h5"), given ? &*given : nullptr);
     });
   }
   void theory() {
@@ -146,6 +154,10 @@ void run_all(MPI_Comm comm, Stage which, const Job& job, Runner& run, int ranks)
     // Known now, and not only when the kernel is there.
     parallel::collectively(comm,
                            [&] { spectrum::require_one_rank_for_gpu(job.spectrum.device, ranks); });
+    if (job.has_theory && !job.theory.targets.empty()) {
+      parallel::collectively(comm,
+                             [&] { data::read_data(job.theory.targets, data::Tokens::optional); });
+    }
   }
   run.kernel();
   if (job.has_theory) {

@@ -225,6 +225,11 @@ std::vector<JobKey> make_keys() {
                             "by family",
                             NTK_FIELD(S, model.pooling), {"cls", "mean", "last"});
   pooling.example = "\"cls\"";
+  JobKey targets = text_key(
+      "theory", "targets",
+      "a data file, with or without tokens, whose labels are used; unset: the kernel's own",
+      NTK_FIELD(S, theory.targets));
+  targets.example = "\"data/labels.h5\"";
   return {
       required(
           text_key("run", "directory", "everything this job writes", NTK_FIELD(S, run.directory)),
@@ -347,6 +352,7 @@ std::vector<JobKey> make_keys() {
                {"mean", "sum_outputs", "half_mean", "half_sum_outputs", "cross_entropy"}),
       text_key("theory", "optimiser", "sgd | adam (not converted)", NTK_FIELD(S, theory.optimiser),
                {"sgd", "adam"}),
+      targets,
   };
 }
 

@@ -76,7 +76,8 @@ void read_columns(const Hdf5Input& file, DataFile& data) {
     data.group = file.read<std::int64_t>("group", 1);
     check_length(data, "group", data.group.size(), data.rows);
   }
-  if (file.has("source_row")) {
+  data.has_source_row = file.has("source_row");
+  if (data.has_source_row) {
     data.source_row = file.read<std::int64_t>("source_row", 1);
     check_length(data, "source_row", data.source_row.size(), data.rows);
   } else {

@@ -31,6 +31,7 @@ struct DataFile {
   std::vector<double> noise_variance;      // optional (rows): variance of a label about it
   std::vector<std::int64_t> group;         // optional (rows): never split between train and test
   std::vector<std::int64_t> source_row;    // (rows), distinct; 0 ... rows-1 when the file has none
+  bool has_source_row = false;
 
   std::int64_t length(std::int64_t row) const {
     const auto i = static_cast<std::size_t>(row);

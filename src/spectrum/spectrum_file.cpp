@@ -28,7 +28,7 @@ std::string fingerprint(const Job::Spectrum& options, const store::KernelReader&
 }
 
 std::optional<nlohmann::json> stored_result(const std::string& path, const std::string& fingerprint,
-                                            bool projections) {
+                                            bool projections, const std::string& labels) {
   if (!store::file_exists(path)) return std::nullopt;
   try {
     const h5::Handle file = h5::open_file(path);
@@ -36,7 +36,7 @@ std::optional<nlohmann::json> stored_result(const std::string& path, const std::
       return h5::has_attribute(file, name) && h5::read_attribute(file, name) == value;
     };
     if (!is("format", spectrum_format) || !is("complete", 1) || !is("fingerprint", fingerprint) ||
-        !(is("projections", 1) || !projections)) {
+        !(is("projections", 1) || !projections) || !(labels.empty() || is("labels", labels))) {
       return std::nullopt;
     }
     nlohmann::json result = nlohmann::json::parse(h5::read_text(file, "result"));
@@ -52,7 +52,8 @@ SpectrumFile::SpectrumFile(const std::string& path)
     : path_(path), partial_(path + ".partial"), file_(h5::create_file(partial_)) {}
 
 void SpectrumFile::finish(const store::KernelReader& kernel, const std::string& fingerprint,
-                          bool projections, const nlohmann::json& result) {
+                          bool projections, const std::string& labels,
+                          const nlohmann::json& result) {
   const nlohmann::json attributes = kernel.attributes();
   h5::write_attribute(file_, "format", spectrum_format);
   h5::write_attribute(file_, "format_version", spectrum_format_version);
@@ -60,6 +61,7 @@ void SpectrumFile::finish(const store::KernelReader& kernel, const std::string& 
                       attributes.contains("identity") ? attributes["identity"] : attributes);
   h5::write_attribute(file_, "fingerprint", fingerprint);
   h5::write_attribute(file_, "projections", projections ? 1 : 0);
+  h5::write_attribute(file_, "labels", labels);
   h5::write_attribute(file_, "result", result.dump());
   h5::write_attribute(file_, "complete", 1);
   h5::check(H5Fflush(file_, H5F_SCOPE_GLOBAL), "write " + partial_);

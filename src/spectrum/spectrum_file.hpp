@@ -20,18 +20,20 @@ std::string fingerprint(const Job::Spectrum& options, const store::KernelReader&
                         const std::string& kernel_path);
 
 // The stage's result as stored in a complete file with this fingerprint (and with projections, if
-// needed); nothing when there is no such file or it cannot be read.
+// needed, and with those of the given labels of this mark, if it has any); nothing when there is no
+// such file or it cannot be read.
 std::optional<nlohmann::json> stored_result(const std::string& path, const std::string& fingerprint,
-                                            bool projections);
+                                            bool projections, const std::string& labels = "");
 
 // Written under PATH.partial; `finish` syncs it and gives it its name.
 class SpectrumFile {
  public:
   explicit SpectrumFile(const std::string& path);
   hid_t id() const { return file_; }
-  // Root attributes: format, version, kernel identity, fingerprint, the stage's result, complete.
+  // Root attributes: format, version, kernel identity, fingerprint, the mark of given labels
+  // (or nothing), the stage's result, complete.
   void finish(const store::KernelReader& kernel, const std::string& fingerprint, bool projections,
-              const nlohmann::json& result);
+              const std::string& labels, const nlohmann::json& result);
 
  private:
   std::string path_, partial_;

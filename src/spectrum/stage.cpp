@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "base/error.hpp"
@@ -54,7 +55,7 @@ class Stage {
  public:
   Stage(const BlacsGrid& grid, const Job::Spectrum& options, bool projections,
         const SolveRequest& request, const Placement& place, const store::KernelReader& kernel,
-        SpectrumFile* file)
+        SpectrumFile* file, const GivenLabels* given)
       : grid_(grid),
         options_(options),
         projections_(projections),
@@ -68,8 +69,12 @@ class Stage {
     collectively(comm(), [&] {
       delta_ = kernel.error().delta;
       if (projections) {
-        fields_ = fields_of(kernel.samples(), kernel.outputs(), kernel.output_columns(),
-                            kernel.rows_per_sample());
+        const auto add = [&](const std::string& mark, const store::SampleTable& samples) {
+          fields_[projections_group(mark)] = fields_of(
+              samples, kernel.outputs(), kernel.output_columns(), kernel.rows_per_sample());
+        };
+        add("", kernel.samples());
+        if (given != nullptr) add(given->mark, given->samples);
       }
     });
   }
@@ -202,19 +207,22 @@ class Stage {
         return gather_rows(pairs.vectors, row, rows, kept);
       });
     }
-    if (!fields_.empty()) on_root([&](hid_t f) { h5::create_group(f, place + "/projections"); });
-    for (const Field& field : fields_) {
-      std::vector<double> values;
-      {
-        const Stopwatch watch(seconds_.project);
-        values = project(pairs.vectors, field);
+    for (const auto& [group, fields] : fields_) {
+      if (fields.empty()) continue;
+      on_root([&](hid_t f) { h5::create_group(f, place + "/" + group); });
+      for (const Field& field : fields) {
+        std::vector<double> values;
+        {
+          const Stopwatch watch(seconds_.project);
+          values = project(pairs.vectors, field);
+        }
+        on_root([&](hid_t file) {
+          const std::string path = place + "/" + group + "/" + field.name;
+          // A single column of one quantity is a vector; label sets stay a table.
+          const bool table = field.columns > 1 || field.name == "target";
+          h5::write(file, path, values, table ? h5::Dims{modes, field.columns} : h5::Dims{modes});
+        });
       }
-      on_root([&](hid_t file) {
-        const std::string path = place + "/projections/" + field.name;
-        // A single column of one quantity is a vector; label sets stay a table.
-        const bool table = field.columns > 1 || field.name == "target";
-        h5::write(file, path, values, table ? h5::Dims{modes, field.columns} : h5::Dims{modes});
-      });
     }
     const std::int64_t columns = projections_ ? modes : kept;
     for (const std::string& set : kernel_.evaluate_sets()) {
@@ -243,19 +251,26 @@ class Stage {
   }
 
   void write_tail_sums(const BlockCyclicMatrix& a, const std::string& place) {
-    std::vector<NamedTable> tables;
-    {
-      const Stopwatch watch(seconds_.project);
-      tables = tail_sums(a, fields_);
-    }
-    on_root([&](hid_t file) {
-      h5::create_group(file, place + "/products");
-      for (const NamedTable& table : tables) {
-        const bool flat = table.columns == 1 && table.name != "products/target";
-        h5::write(file, place + "/" + table.name, table.values,
-                  flat ? h5::Dims{n_} : h5::Dims{n_, table.columns});
+    const auto write = [&](const std::string& group, const auto& make) {
+      std::vector<NamedTable> tables;
+      {
+        const Stopwatch watch(seconds_.project);
+        tables = make();
       }
-    });
+      on_root([&](hid_t file) {
+        for (const NamedTable& table : tables) {
+          const bool flat = table.columns == 1 && table.name != "target";
+          h5::write(file, group + "/" + table.name, table.values,
+                    flat ? h5::Dims{n_} : h5::Dims{n_, table.columns});
+        }
+      });
+    };
+    write(place, [&] { return row_sums(a); });
+    for (const auto& [group, fields] : fields_) {
+      const std::string of = place + "/" + products_group(group);
+      on_root([&](hid_t file) { h5::create_group(file, of); });
+      write(of, [&] { return products(a, fields); });
+    }
   }
 
   // A dataset (height, width) in rounds of rows that `make` (collective) gives the root.
@@ -284,8 +299,8 @@ class Stage {
   SpectrumFile* file_;
   const std::int64_t n_, block_;
   const double unit_;
-  double delta_ = 0;  // measured error of K
-  std::vector<Field> fields_;
+  double delta_ = 0;                                  // measured error of K
+  std::map<std::string, std::vector<Field>> fields_;  // by their group
   Seconds seconds_;
 };
 
@@ -311,8 +326,19 @@ Placement reserve(const parallel::Communicator& world, const SolveRequest& reque
 
 }  // namespace
 
+std::string projections_group(const std::string& mark) {
+  return mark.empty() ? "projections" : "projections-" + mark;
+}
+
+std::string products_group(std::string projections) {
+  const std::string word = "projections";
+  return projections.replace(projections.rfind(word), word.size(), "products");
+}
+
 json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
-                  const std::string& kernel_path, const std::string& spectrum_path) {
+                  const std::string& kernel_path, const std::string& spectrum_path,
+                  const GivenLabels* given) {
+  const std::string labels = given != nullptr ? given->mark : "";
   const auto world = parallel::Communicator::borrow(comm);
   std::optional<store::KernelReader> kernel;
   std::vector<NamedKernel> kernels;
@@ -327,7 +353,8 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
     request = solve_request(options, projections, world.size(), n);
     if (world.rank() != 0) return;
     mark = fingerprint(options, *kernel, kernel_path);
-    if (const auto stored = stored_result(spectrum_path, mark, projections)) found = stored->dump();
+    if (const auto stored = stored_result(spectrum_path, mark, projections, labels))
+      found = stored->dump();
   });
   parallel::broadcast(world, found);
   if (!found.empty()) {
@@ -351,7 +378,8 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
       collectively(grid.comm(), [&] {
         if (world.rank() == 0) file.emplace(spectrum_path);
       });
-      Stage stage(grid, options, projections, request, place, *kernel, file ? &*file : nullptr);
+      Stage stage(grid, options, projections, request, place, *kernel, file ? &*file : nullptr,
+                  given);
       json result = {{"reused", false},
                      {"order", kernel->order()},
                      {"grid",
@@ -368,7 +396,7 @@ json run_spectrum(MPI_Comm comm, const Job::Spectrum& options, bool projections,
                            {"write", seconds.write}};
       text = result.dump();
       collectively(grid.comm(), [&] {
-        if (file) file->finish(*kernel, mark, projections, result);
+        if (file) file->finish(*kernel, mark, projections, labels, result);
       });
     } catch (const parallel::AgreedError& error) {
       failure = error;

@@ -33,14 +33,18 @@ std::vector<double> transposed(const std::vector<double>& values, std::int64_t r
 
 }  // namespace
 
-std::vector<NamedTable> tail_sums(const BlockCyclicMatrix& a, const std::vector<Field>& fields) {
+std::vector<NamedTable> row_sums(const BlockCyclicMatrix& a) {
+  return {{"diagonal", 1, diagonal(a)}, {"row_squares", 1, row_squares(a)}};
+}
+
+std::vector<NamedTable> products(const BlockCyclicMatrix& a, const std::vector<Field>& fields) {
   const std::int64_t n = a.rows();
-  std::vector<NamedTable> tables{{"diagonal", 1, diagonal(a)}, {"row_squares", 1, row_squares(a)}};
+  std::vector<NamedTable> tables;
   for (const Field& field : fields) {
     if (field.variance) continue;
     const std::int64_t m = field.columns;
     const auto product = multiply(transposed(field.values, n, m), m, a, n);
-    tables.push_back({"products/" + field.name, m, transposed(product, m, n)});
+    tables.push_back({field.name, m, transposed(product, m, n)});
   }
   return tables;
 }

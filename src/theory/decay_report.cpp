@@ -38,8 +38,11 @@ json fit_json(const std::optional<DecayFit>& fit, const std::string& rule) {
 // alpha's standard deviations, its drift with n, and the ranks that half the rows agree on.
 void add_uncertainty(const ReportContext& context, json& decay) {
   const auto& inputs = context.inputs;
-  const std::size_t rows = inputs.subset.size(), half = std::min(rows / 2, most_half_rows);
-  const auto halves = sub_spectra(inputs.kernel, rows, half, half_draws, inputs.seed);
+  const auto outputs = static_cast<std::size_t>(inputs.rows_per_sample);
+  const auto whole_samples = [&](std::size_t count) { return count - count % outputs; };
+  const std::size_t rows = inputs.subset.size();
+  const std::size_t half = whole_samples(std::min(rows / 2, most_half_rows));
+  const auto halves = sub_spectra(inputs.kernel, rows, half, half_draws, inputs.seed, outputs);
   const auto at_half = kappa_values(halves, half, context.reach);
   // Of the rows looked at; of all rows it is smaller.
   const double shrink = std::sqrt(static_cast<double>(rows) / context.n());
@@ -61,11 +64,11 @@ void add_uncertainty(const ReportContext& context, json& decay) {
     if (!alphas.empty()) by_n.push_back({{"n", n}, {"alpha", mean(alphas)}});
   };
   for (const std::size_t part : {4, 2}) {
-    const std::size_t m = half / part;
+    const std::size_t m = whole_samples(half / part);
     if (m < 20) continue;
     add_point(static_cast<double>(m),
-              kappa_values(sub_spectra(inputs.kernel, rows, m, smaller_draws, inputs.seed), m,
-                           context.reach)
+              kappa_values(sub_spectra(inputs.kernel, rows, m, smaller_draws, inputs.seed, outputs),
+                           m, context.reach)
                   .full);
   }
   add_point(static_cast<double>(half), at_half.full);
@@ -74,7 +77,7 @@ void add_uncertainty(const ReportContext& context, json& decay) {
   }
   decay["alpha_by_n"] = std::move(by_n);
 
-  if (static_cast<double>(rows) == context.n() && half == rows / 2) {
+  if (static_cast<double>(rows) == context.n() && half == whole_samples(rows / 2)) {
     decay["agreeing_rank"] =
         quantity(static_cast<double>(agreeing_rank(context.curve, halves, half)), "modes",
                  "N1 of n and n/2 rows agree within 5 % up to here");

@@ -45,6 +45,16 @@ Split draw_split(std::size_t rows, std::span<const std::int64_t> group, std::siz
   return split;
 }
 
+std::vector<std::size_t> rows_of_samples(std::span<const std::size_t> samples,
+                                         std::size_t outputs) {
+  std::vector<std::size_t> rows;
+  rows.reserve(samples.size() * outputs);
+  for (const std::size_t s : samples) {
+    for (std::size_t c = 0; c < outputs; ++c) rows.push_back(s * outputs + c);
+  }
+  return rows;
+}
+
 std::vector<double> sub_matrix(std::span<const double> matrix, std::size_t n,
                                std::span<const std::size_t> rows,
                                std::span<const std::size_t> columns) {
@@ -58,31 +68,34 @@ std::vector<double> sub_matrix(std::span<const double> matrix, std::size_t n,
 }
 
 HeldOutModes held_out_modes(std::vector<double> train_kernel, std::vector<double> test_kernel,
-                            std::size_t train, std::size_t test) {
-  ensure(train > 0 && train_kernel.size() == train * train && test_kernel.size() == test * train,
-         "blocks of {} and {} entries for {} training and {} test rows", train_kernel.size(),
-         test_kernel.size(), train, test);
-  std::vector<double> column(train);
-  for (std::size_t j = 0; j < train; ++j)
-    column[j] = mean({train_kernel.data() + j * train, train});
-  const double all = mean(column);
-  for (std::size_t i = 0; i < test; ++i) {
-    double* row = test_kernel.data() + i * train;
-    const double middle = mean({row, train});
-    for (std::size_t j = 0; j < train; ++j) row[j] += all - middle - column[j];
-  }
-  centre_kernel(train_kernel, train);
+                            std::size_t train, std::size_t test, std::size_t outputs) {
+  ensure(train > 0 && train % outputs == 0 && test % outputs == 0 &&
+             train_kernel.size() == train * train && test_kernel.size() == test * train,
+         "blocks of {} and {} entries for {} training and {} test rows of {} outputs",
+         train_kernel.size(), test_kernel.size(), train, test, outputs);
+  auto means = centring_means(train_kernel, train, outputs);
+  centre_rows(train_kernel, train, means);
   for (double& v : train_kernel) v /= static_cast<double>(train);
-  HeldOutModes modes{train, test, eigen_symmetric(std::move(train_kernel), train), 0, {}};
-  modes.modes = std::min(positive_modes(modes.eigen.values), train - 1);
-  modes.factor.assign(test * modes.modes, 0.0);
-  if (test > 0 && modes.modes > 0) {
-    const int t = static_cast<int>(test), n = static_cast<int>(train);
-    const int m = static_cast<int>(modes.modes);
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, t, m, n, 1.0 / n, test_kernel.data(), n,
-                modes.eigen.vectors.data(), n, 0.0, modes.factor.data(), m);
-  }
+  HeldOutModes modes{train, test, eigen_symmetric(std::move(train_kernel), train),
+                     0,     {},   std::move(means)};
+  modes.modes = std::min(positive_modes(modes.eigen.values), train - outputs);
+  modes.factor = held_out_factor(modes, std::move(test_kernel), test);
   return modes;
+}
+
+std::vector<double> held_out_factor(const HeldOutModes& modes, std::vector<double> kernel,
+                                    std::size_t rows) {
+  ensure(kernel.size() == rows * modes.train, "a kernel of {} entries is not {} x {}",
+         kernel.size(), rows, modes.train);
+  centre_rows(kernel, rows, modes.means);
+  std::vector<double> factor(rows * modes.modes, 0.0);
+  if (rows > 0 && modes.modes > 0) {
+    const int r = static_cast<int>(rows), n = static_cast<int>(modes.train);
+    const int m = static_cast<int>(modes.modes);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, r, m, n, 1.0 / n, kernel.data(), n,
+                modes.eigen.vectors.data(), n, 0.0, factor.data(), m);
+  }
+  return factor;
 }
 
 double measured_risk(std::span<const double> predictions, std::span<const double> reference,

@@ -43,6 +43,9 @@ std::vector<double> sub_matrix(std::span<const double> matrix, std::size_t n,
                                std::span<const std::size_t> rows,
                                std::span<const std::size_t> columns);
 
+// The rows r = sample * outputs + output of samples.
+std::vector<std::size_t> rows_of_samples(std::span<const std::size_t> samples, std::size_t outputs);
+
 // values[rows[i]]; nothing of no values. Vectors or spans.
 template <class Values, class Rows>
 auto at_rows(const Values& values, const Rows& rows) {
@@ -59,12 +62,20 @@ struct HeldOutModes {
   SymmetricEigen eigen;        // of the centred training kernel divided by its rows
   std::size_t modes = 0;       // positive ones
   std::vector<double> factor;  // (test, modes) row-major: centred test block times U / train
+  CentringMeans means = {};    // of the training kernel
+  std::size_t outputs() const { return means.outputs; }
 };
 
 // Centring by training means: K_te - rowmean(K_te) - colmean(K_tr) + mean(K_tr), rowmean over
-// training columns. `train_kernel` (train, train) and `test_kernel` (test, train), row-major.
+// training columns, output by output. `train_kernel` (train, train) and `test_kernel` (test,
+// train), row-major; rows are whole samples of `outputs` rows each.
 HeldOutModes held_out_modes(std::vector<double> train_kernel, std::vector<double> test_kernel,
-                            std::size_t train, std::size_t test);
+                            std::size_t train, std::size_t test, std::size_t outputs = 1);
+
+// The factor of further rows: their (rows, train) kernel, centred by the training means, times
+// U / train.
+std::vector<double> held_out_factor(const HeldOutModes& modes, std::vector<double> kernel,
+                                    std::size_t rows);
 
 // mean (prediction - reference)^2 - mean reference_variance: unbiased for the excess risk when the
 // reference is a noisy mean of that variance, independent of the training labels.

@@ -10,11 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "theory/evaluation.hpp"
 #include "theory/held_out.hpp"
 
 namespace ntk::theory {
 
-// Labels of the study's rows and what they are judged by.
+// Labels of the study's rows and what they are judged by; one entry a row.
 struct StudyLabels {
   std::string name;
   std::vector<double> values;
@@ -22,30 +23,35 @@ struct StudyLabels {
   std::vector<double> reference, reference_variance;  // empty: judged by the labels themselves
 };
 
-// Rows of a kernel with their labels.
+// Rows of a kernel with their labels: samples of `outputs` rows each, which are never divided.
 struct StudyRows {
   std::vector<double> kernel;       // (rows, rows) row-major
-  std::vector<std::int64_t> group;  // (rows); empty = every row its own
+  std::vector<std::int64_t> group;  // (samples); empty = every one its own
   std::vector<StudyLabels> labels;
+  // Their kernels are against these rows; products are not used.
+  std::vector<EvaluationSet> evaluate;
+  std::size_t outputs = 1;
+  ClassTruth truth;                    // of the samples, where labels are indicators of classes
   bool head_fitted_on_labels = false;  // as in TheoryInputs
   std::size_t rows() const;
+  std::size_t samples() const { return rows() / outputs; }
 };
 
-// A test set of whole groups, drawn by `seed`, and the pool: every row that shares no group with
+// A test set of whole groups, drawn by `seed`, and the pool: every sample that shares no group with
 // it.
 struct StudySplit {
-  std::vector<std::size_t> pool, test;
-  std::vector<std::size_t> part;  // of each test row: its group, or one of 64 random parts
+  std::vector<std::size_t> pool, test;  // samples
+  std::vector<std::size_t> part;        // of each test sample: its group, or one of 64 random parts
 };
-// Throws Error(input) where the groups do not give so many test rows or labels are not finite,
+// Throws Error(input) where the groups do not give so many test samples or labels are not finite,
 // Error(numerical) where the kernel is not.
-StudySplit draw_study_split(const StudyRows& rows, std::size_t test_rows, std::uint64_t seed);
+StudySplit draw_study_split(const StudyRows& rows, std::size_t test_samples, std::uint64_t seed);
 
 inline constexpr std::size_t least_training_rows = 20;
 
 struct StudyPlan {
   StudySplit split;
-  std::vector<std::size_t> sizes;  // training rows, ascending
+  std::vector<std::size_t> sizes;  // training samples, ascending
   std::size_t seeds = 20;
   std::uint64_t seed = 1;  // of the first training set
 };
@@ -61,15 +67,19 @@ struct StudyPoint {
 std::vector<StudyPoint> study_points(const StudyPlan& plan);  // costly ones first
 
 // {"n", "draw", "labels": [{"noise", "norm2", "rules": [{rule, eta, risk, in_sample, parts}],
-// "plug_in": [risks at the plan's sizes], "corrected": {risk, low, high, plug_in}}]}, the last two
-// at the largest size alone, predicted from its training rows ("corrected", extrapolation.hpp,
-// where the noise is known, and null where it cannot be had). Labels that cannot be learned from
-// these rows are null; numbers that are not finite are null.
+// "evaluate": {SET: {"rules"}}, the same fits judged by evaluation sets, "plug_in": [risks at the
+// plan's sizes], "corrected": {risk, low, high, plug_in}}], "classes": {"rules": [{rule, eta, risk,
+// parts}], "evaluate"}}. "plug_in" and "corrected" are there at the largest size alone, predicted
+// from its training rows ("corrected", extrapolation.hpp, where the noise is known and samples have
+// one row, and null where it cannot be had); the risks of "classes", where there are any, are error
+// rates. Labels that cannot be learned from these rows are null; numbers that are not finite are
+// null.
 nlohmann::json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint& point);
 
 // All points (in any order) as theory.json's "learning_curves": for each label set and rule the
-// risk's mean and interval at every size, ratios to the oracle, slopes. Intervals (95 %) resample
-// seeds and parts of the test set.
+// risk's mean and interval at every size, ratios to the oracle, slopes; the same for evaluation
+// sets; "classes" (or null): every rule's error rates. Intervals (95 %) resample seeds and parts of
+// the test set.
 nlohmann::json study_report(const StudyRows& rows, const StudyPlan& plan,
                             std::span<const nlohmann::json> points);
 

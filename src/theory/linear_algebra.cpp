@@ -92,20 +92,50 @@ double mean(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-std::vector<double> centred(std::span<const double> values) {
-  const double middle = mean(values);
-  std::vector<double> result(values.begin(), values.end());
-  for (double& v : result) v -= middle;
+std::vector<double> output_means(std::span<const double> values, std::size_t outputs) {
+  if (outputs == 1) return {mean(values)};
+  std::vector<double> result(outputs, 0.0);
+  for (std::size_t i = 0; i < values.size(); ++i) result[i % outputs] += values[i];
+  for (double& v : result) v /= static_cast<double>(values.size() / outputs);
   return result;
 }
 
-void centre_kernel(std::vector<double>& kernel, std::size_t n) {
+std::vector<double> centred(std::span<const double> values, std::size_t outputs) {
+  const auto middle = output_means(values, outputs);
+  std::vector<double> result(values.begin(), values.end());
+  for (std::size_t i = 0; i < result.size(); ++i) result[i] -= middle[i % outputs];
+  return result;
+}
+
+CentringMeans centring_means(std::span<const double> kernel, std::size_t n, std::size_t outputs) {
+  CentringMeans means{outputs, std::vector<double>(outputs * n), {}};
   std::vector<double> row(n);
-  for (std::size_t i = 0; i < n; ++i) row[i] = mean({kernel.data() + i * n, n});
-  const double all = mean(row);
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j < n; ++j) kernel[i * n + j] += all - row[i] - row[j];
+  for (std::size_t i = 0; i < n; ++i) {  // symmetric: the columns' means are the rows'
+    const auto of_row = output_means(kernel.subspan(i * n, n), outputs);
+    for (std::size_t c = 0; c < outputs; ++c) means.column[c * n + i] = of_row[c];
   }
+  for (std::size_t c = 0; c < outputs; ++c) {
+    const auto all = output_means(std::span(means.column).subspan(c * n, n), outputs);
+    means.all.insert(means.all.end(), all.begin(), all.end());
+  }
+  return means;
+}
+
+void centre_rows(std::vector<double>& kernel, std::size_t rows, const CentringMeans& means) {
+  const std::size_t outputs = means.outputs, n = means.column.size() / outputs;
+  for (std::size_t i = 0; i < rows; ++i) {
+    double* row = kernel.data() + i * n;
+    const std::size_t c = i % outputs;
+    const auto middle = output_means({row, n}, outputs);
+    for (std::size_t j = 0; j < n; ++j) {
+      row[j] +=
+          means.all[c * outputs + j % outputs] - middle[j % outputs] - means.column[c * n + j];
+    }
+  }
+}
+
+void centre_kernel(std::vector<double>& kernel, std::size_t n) {
+  centre_rows(kernel, n, centring_means(kernel, n, 1));
 }
 
 Line fit_line(std::span<const double> x, std::span<const double> y,

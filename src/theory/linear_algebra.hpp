@@ -28,13 +28,29 @@ std::vector<double> project(const SymmetricEigen& eigen, std::span<const double>
 // entries) has in each mode.
 std::vector<double> project_variances(const SymmetricEigen& eigen, std::span<const double> v);
 
-// H K H with H = I - 11^T/n, in place; K row-major (n, n).
-void centre_kernel(std::vector<double>& kernel, std::size_t n);
-
 double mean(std::span<const double> values);
 
-// values minus their mean.
-std::vector<double> centred(std::span<const double> values);
+// Rows r = sample * outputs + output: the mean over samples, of every output.
+std::vector<double> output_means(std::span<const double> values, std::size_t outputs);
+
+// values minus their mean, that of each output.
+std::vector<double> centred(std::span<const double> values, std::size_t outputs = 1);
+
+// Means over training samples that take the constants of every output out of a kernel:
+// H K H with H = (I - 11^T/N) (x) I_C.
+struct CentringMeans {
+  std::size_t outputs = 1;
+  std::vector<double> column;  // (outputs, n) mean over the training rows of this output
+  std::vector<double> all;     // (outputs, outputs) mean over the columns of each output too
+};
+// Of the symmetric row-major (n, n) training kernel.
+CentringMeans centring_means(std::span<const double> kernel, std::size_t n, std::size_t outputs);
+// Centres `rows` rows, whole samples, against the same training columns: (rows, n) row-major, in
+// place. The training kernel itself or that of other rows.
+void centre_rows(std::vector<double>& kernel, std::size_t rows, const CentringMeans& means);
+
+// H K H with one output, in place; K row-major (n, n).
+void centre_kernel(std::vector<double>& kernel, std::size_t n);
 
 // Least-squares line y = intercept + slope x with weights; rms is the weighted rms residual.
 struct Line {

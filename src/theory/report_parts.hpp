@@ -142,4 +142,12 @@ nlohmann::json label_report(ReportContext& context, const LabelSet& labels,
 std::vector<nlohmann::json> growth_report(ReportContext& context,
                                           std::span<const std::optional<PreparedLabels>> prepared);
 
+// Fits on all training rows at every rule's stop, judged on each evaluation set.
+struct EvaluationReport {
+  std::vector<nlohmann::json> labels;  // {SET: evaluate_fit}; null where none judges the label set
+  nlohmann::json classes;              // {"evaluate": {SET: evaluate_classes}}, or null
+};
+EvaluationReport evaluation_report(ReportContext& context,
+                                   std::span<const std::optional<PreparedLabels>> prepared);
+
 }  // namespace ntk::theory

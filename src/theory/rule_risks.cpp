@@ -27,30 +27,28 @@ constexpr std::array names{
     RuleName{"never", "gradient descent to its end"},
     RuleName{"null", "the mean of the labels"}};
 
-std::vector<double> part_risks(std::span<const double> predictions, const BlockLabels& data) {
-  const auto& part = data.test_part;
-  const std::size_t parts = 1 + *std::max_element(part.begin(), part.end());
+std::vector<double> part_risks(std::span<const double> predictions, const JudgedRows& rows) {
+  const std::size_t parts = 1 + *std::max_element(rows.part.begin(), rows.part.end());
   std::vector<double> sums(parts, 0.0), counts(parts, 0.0);
-  for (std::size_t i = 0; i < part.size(); ++i) {
-    const double error = predictions[i] - data.test_reference[i];
-    sums[part[i]] += error * error - data.test_reference_variance[i];
-    counts[part[i]] += 1;
+  for (std::size_t i = 0; i < rows.part.size(); ++i) {
+    const double error = predictions[i] - rows.reference[i];
+    sums[rows.part[i]] += error * error - rows.reference_variance[i];
+    counts[rows.part[i]] += 1;
   }
   for (std::size_t p = 0; p < parts; ++p) sums[p] /= counts[p];
   return sums;
 }
 
 // The training rows as a test set of their own: factor_ik = l_k U_ik.
-HeldOutModes in_sample_modes(const HeldOutModes& modes) {
-  HeldOutModes own{modes.train, modes.train, modes.eigen, modes.modes, {}};
-  own.factor.resize(modes.train * modes.modes);
+std::vector<double> in_sample_factor(const HeldOutModes& modes) {
+  std::vector<double> factor(modes.train * modes.modes);
   for (std::size_t i = 0; i < modes.train; ++i) {
     for (std::size_t k = 0; k < modes.modes; ++k) {
-      own.factor[i * modes.modes + k] =
+      factor[i * modes.modes + k] =
           modes.eigen.values[k] * modes.eigen.vectors[k * modes.train + i];
     }
   }
-  return own;
+  return factor;
 }
 
 // Risks of predictions (points, rows).
@@ -76,28 +74,91 @@ std::span<const RuleName> rule_names() {
 }
 
 Block make_block(std::span<const double> kernel, std::size_t n, const Split& split,
-                 std::span<const std::int64_t> group, std::uint64_t seed, std::size_t folds) {
-  const auto own = sub_matrix(kernel, n, split.train, split.train);
+                 std::span<const std::int64_t> group, std::uint64_t seed, std::size_t folds,
+                 std::size_t outputs) {
+  const auto train = rows_of_samples(split.train, outputs),
+             test = rows_of_samples(split.test, outputs);
+  const auto own = sub_matrix(kernel, n, train, train);
   Block block;
-  block.modes = held_out_modes(own, sub_matrix(kernel, n, split.test, split.train),
-                               split.train.size(), split.test.size());
-  block.folds = draw_folds(own, split.train.size(), at_rows(group, split.train), folds, seed);
+  block.modes =
+      held_out_modes(own, sub_matrix(kernel, n, test, train), train.size(), test.size(), outputs);
+  block.folds = draw_folds(own, train.size(), at_rows(group, split.train), folds, seed, outputs);
   return block;
+}
+
+std::vector<RuleStop> mode_stops(std::span<const double> values, const LabelModes& modal,
+                                 double noise, double gcv, double norm2, bool independent) {
+  std::vector<RuleStop> stops{{"gcv", gcv}, {"never", never_stop}, {"null", 0.0}};
+  if (!independent) return stops;
+  const auto windows = kappa_windows(ridge_curve(values, modal.n));
+  stops.push_back({"discrepancy", discrepancy_stop(values, modal, noise)});
+  stops.push_back({"smoothed", smoothed_discrepancy_stop(values, modal,
+                                                         windows.full ? windows.full->alpha : 1)});
+  stops.push_back({"sure", sure_stop(values, modal, eta_grid(values))});
+  if (noise > 0 && norm2 > 0) stops.push_back({"rwy", rwy_stop(values, modal.n, noise, norm2)});
+  return stops;
+}
+
+std::vector<RuleStop> left_out_stops(const Block& block, std::span<const double> labels,
+                                     const LabelModes& modal) {
+  const auto values = std::span(block.modes.eigen.values).first(block.modes.modes);
+  const auto grid = eta_grid(values);
+  const auto judged = std::span(grid).first(gcv_points(values, modal, grid));
+  std::vector<RuleStop> stops{
+      {"leave_one_out", least(judged, leave_one_out(block.modes, labels, judged))}};
+  if (!block.folds.empty()) {
+    const auto first = std::span(block.folds).first(1);
+    stops.push_back({"k_fold", least(grid, fold_errors(block.folds, labels, grid))});
+    stops.push_back({"hold_out", least(grid, fold_errors(first, labels, grid))});
+  }
+  return stops;
+}
+
+std::vector<RuleRisk> judge_rules(const LabelFit& fit, std::span<const double> factor,
+                                  std::span<const RuleStop> stops, std::span<const double> path,
+                                  const JudgedRows& rows) {
+  const std::size_t count = rows.reference.size();
+  std::vector<RuleRisk> rules;
+  const auto add = [&](const char* rule, double eta, std::span<const double> predictions) {
+    RuleRisk risk{
+        rule,         eta, measured_risk(predictions, rows.reference, rows.reference_variance),
+        std::nan(""), {},  {predictions.begin(), predictions.end()}};
+    if (!rows.part.empty()) risk.parts = part_risks(predictions, rows);
+    rules.push_back(std::move(risk));
+  };
+  const auto best = [&](std::span<const double> predictions, std::size_t points) {
+    const auto risks = risks_of(predictions, points, rows.reference, rows.reference_variance);
+    return static_cast<std::size_t>(std::min_element(risks.begin(), risks.end()) - risks.begin());
+  };
+  std::vector<double> times(path.begin(), path.end());
+  for (const auto& stop : stops) times.push_back(stop.eta);
+  const auto flow = predict_rows(fit, factor, times),
+             ridge = predict_rows(fit, factor, path, Path::ridge);
+  const auto at = [&](const std::vector<double>& predictions, std::size_t point) {
+    return std::span(predictions).subspan(point * count, count);
+  };
+  const std::size_t f = best(flow, times.size()), r = best(ridge, path.size());
+  add("oracle", times[f], at(flow, f));
+  add("ridge_oracle", path[r], at(ridge, r));
+  for (std::size_t i = 0; i < stops.size(); ++i) {
+    add(stops[i].rule, stops[i].eta, at(flow, path.size() + i));
+  }
+  return rules;
 }
 
 RuleRisks rule_risks(const Block& block, const BlockLabels& data, std::span<const double> path) {
   const auto& modes = block.modes;
   const auto n = static_cast<double>(modes.train);
   const auto values = std::span(modes.eigen.values).first(modes.modes);
-  const auto y = centred(data.labels);
+  const auto y = centred(data.labels, modes.outputs());
   const auto projections = project(modes.eigen, y);
   RuleRisks result;
   const std::vector<double> zero(modes.train, 0.0);
   const bool known = !data.noise_variances.empty();
   const auto& variances = known ? data.noise_variances : zero;
-  auto modal =
-      label_modes(projections, std::inner_product(y.begin(), y.end(), y.begin(), 0.0),
-                  project_variances(modes.eigen, variances), mean(variances), n, 1, modes.modes);
+  auto modal = label_modes(projections, std::inner_product(y.begin(), y.end(), y.begin(), 0.0),
+                           project_variances(modes.eigen, variances), mean(variances), n,
+                           static_cast<double>(modes.outputs()), modes.modes);
   const auto grid = eta_grid(values);
   const double gcv = gcv_stop(values, modal, grid);
   result.norm2 = rkhs_norm2(values, modal, gcv);
@@ -106,70 +167,29 @@ RuleRisks rule_risks(const Block& block, const BlockLabels& data, std::span<cons
     result.noise = effective_noise(values, modal, gcv);
     modal = with_noise(std::move(modal), result.noise);
   }
+  result.stops =
+      mode_stops(values, modal, result.noise, gcv, result.norm2, !data.head_fitted_on_labels);
+  for (const auto& stop : left_out_stops(block, data.labels, modal)) result.stops.push_back(stop);
 
-  std::vector<std::pair<const char*, double>> stops;
-  const bool independent = !data.head_fitted_on_labels;  // noise and kernel
-  if (independent) {
-    stops.emplace_back("discrepancy", discrepancy_stop(values, modal, result.noise));
-    const auto windows = kappa_windows(ridge_curve(values, n));
-    stops.emplace_back("smoothed", smoothed_discrepancy_stop(
-                                       values, modal, windows.full ? windows.full->alpha : 1));
-  }
-  const auto judged = std::span(grid).first(gcv_points(values, modal, grid));
-  stops.emplace_back("leave_one_out", least(judged, leave_one_out(modes, data.labels, judged)));
-  if (!block.folds.empty()) {
-    stops.emplace_back("k_fold", least(grid, fold_errors(block.folds, data.labels, grid)));
-    stops.emplace_back(
-        "hold_out", least(grid, fold_errors(std::span(block.folds).first(1), data.labels, grid)));
-  }
-  stops.emplace_back("gcv", gcv);
-  if (independent) stops.emplace_back("sure", sure_stop(values, modal, grid));
-  if (independent && result.noise > 0 && result.norm2 > 0) {
-    stops.emplace_back("rwy", rwy_stop(values, n, result.noise, result.norm2));
-  }
-  stops.emplace_back("never", never_stop);
-  stops.emplace_back("null", 0.0);
-
-  std::vector<double> times(path.begin(), path.end());
-  for (const auto& stop : stops) times.push_back(stop.second);
+  const auto fit = fit_labels(modes, data.labels);
   const bool in_sample = !data.train_reference.empty();
-  const auto own = in_sample ? in_sample_modes(modes) : HeldOutModes();
-  const auto out_of = [&](std::span<const double> at, Path kind) {
-    return predict_along(modes, data.labels, at, kind);
-  };
+  const auto own = in_sample ? in_sample_factor(modes) : std::vector<double>();
   const auto in_risks = [&](std::span<const double> at, Path kind) {
-    if (!in_sample) return std::vector<double>(at.size(), std::nan(""));
-    return risks_of(predict_along(own, data.labels, at, kind), at.size(), data.train_reference,
+    return risks_of(predict_rows(fit, own, at, kind), at.size(), data.train_reference,
                     data.train_reference_variance);
   };
-  const auto add = [&](const char* rule, double eta, std::span<const double> predictions,
-                       double in) {
-    RuleRisk risk{rule,
-                  eta,
-                  measured_risk(predictions, data.test_reference, data.test_reference_variance),
-                  in,
-                  {}};
-    if (!data.test_part.empty()) risk.parts = part_risks(predictions, data);
-    result.rules.push_back(std::move(risk));
-  };
-  const auto best = [](const std::vector<double>& risks) {
-    return static_cast<std::size_t>(std::min_element(risks.begin(), risks.end()) - risks.begin());
-  };
-  const std::size_t rows = modes.test;
-  const auto flow = out_of(times, Path::flow);
-  const auto out = risks_of(flow, times.size(), data.test_reference, data.test_reference_variance);
-  const auto in = in_risks(times, Path::flow);
-  const auto add_flow = [&](const char* rule, std::size_t at) {
-    add(rule, times[at], std::span(flow).subspan(at * rows, rows), in[at]);
-  };
-  add_flow("oracle", best(out));
-  if (in_sample) add_flow("oracle_in_sample", best(in));
-  const auto ridge = out_of(path, Path::ridge);
-  const std::size_t r =
-      best(risks_of(ridge, path.size(), data.test_reference, data.test_reference_variance));
-  add("ridge_oracle", path[r], std::span(ridge).subspan(r * rows, rows),
-      in_risks(path.subspan(r, 1), Path::ridge)[0]);
-  for (std::size_t i = 0; i < stops.size(); ++i) add_flow(stops[i].first, path.size() + i);
+  if (in_sample) {
+    std::vector<double> times(path.begin(), path.end());
+    for (const auto& stop : result.stops) times.push_back(stop.eta);
+    result.stops.push_back({"oracle_in_sample", least(times, in_risks(times, Path::flow))});
+  }
+  result.rules = judge_rules(fit, modes.factor, result.stops, path,
+                             {data.test_reference, data.test_reference_variance, data.test_part});
+  for (auto& rule : result.rules) {
+    if (!in_sample) continue;
+    rule.in_sample =
+        in_risks({&rule.eta, 1}, rule.rule == "ridge_oracle" ? Path::ridge : Path::flow)[0];
+  }
   result.labels = std::move(modal);
   return result;
 }

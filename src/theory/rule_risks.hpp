@@ -20,9 +20,11 @@ struct Block {
   HeldOutModes modes;
   std::vector<Fold> folds;
 };
-// Of the row-major (n, n) kernel; `group` of its n rows (empty = every row its own).
+// Of the row-major (n, n) kernel, whose rows are samples of `outputs` rows each; `split` and
+// `group` (empty = every sample its own) are of samples.
 Block make_block(std::span<const double> kernel, std::size_t n, const Split& split,
-                 std::span<const std::int64_t> group, std::uint64_t seed, std::size_t folds = 5);
+                 std::span<const std::int64_t> group, std::uint64_t seed, std::size_t folds = 5,
+                 std::size_t outputs = 1);
 
 // Labels of the block's rows; references and their variances where risks are measured. The
 // references' errors must be independent of the training labels'.
@@ -40,13 +42,20 @@ struct RuleRisk {
   std::string rule;
   double eta = 0;  // infinite for never stopping; 1/nu for ridge_oracle
   double risk = 0;
-  double in_sample = 0;       // NaN without a reference there
-  std::vector<double> parts;  // the risk on each part of the test rows
+  double in_sample = 0;             // NaN without a reference there
+  std::vector<double> parts;        // the risk on each part of the test rows
+  std::vector<double> predictions;  // on the test rows
+};
+// Where a rule stops.
+struct RuleStop {
+  const char* rule;
+  double eta = 0;
 };
 struct RuleRisks {
-  double noise = 0;   // variance used by the rules
-  LabelModes labels;  // the training labels with that noise
-  double norm2 = 0;   // of the GCV-tuned fit
+  double noise = 0;             // variance used by the rules
+  LabelModes labels;            // the training labels with that noise
+  double norm2 = 0;             // of the GCV-tuned fit
+  std::vector<RuleStop> stops;  // of rules that have a time of their own: all but rows' oracles
   std::vector<RuleRisk> rules;
 };
 
@@ -63,5 +72,26 @@ std::span<const RuleName> rule_names();
 // rwy where the head was fitted on labels of these rows, whose noise they take to be independent of
 // the kernel.
 RuleRisks rule_risks(const Block& block, const BlockLabels& labels, std::span<const double> path);
+
+// The rules that look at labels in modes alone: discrepancy, smoothed, gcv, sure, rwy, and never
+// and null. `labels` come with their noise, `noise` is its mean variance, `gcv` the GCV stop and
+// `norm2` the norm there. `independent`: of the kernel is the noise, else gcv, never and null
+// alone.
+std::vector<RuleStop> mode_stops(std::span<const double> eigenvalues, const LabelModes& labels,
+                                 double noise, double gcv, double norm2, bool independent);
+// Those that leave rows out: leave_one_out, and k_fold and hold_out where the block has folds.
+std::vector<RuleStop> left_out_stops(const Block& block, std::span<const double> labels,
+                                     const LabelModes& modes);
+
+// Rows that judge a fit.
+struct JudgedRows {
+  std::vector<double> reference, reference_variance;
+  std::vector<std::size_t> part;  // of each row, from 0; empty: RuleRisk.parts is
+};
+// Risks on them, given by their `factor` (predict_rows): the oracles, which are the best for these
+// rows, and every stop. Without in-sample risks.
+std::vector<RuleRisk> judge_rules(const LabelFit& fit, std::span<const double> factor,
+                                  std::span<const RuleStop> stops, std::span<const double> path,
+                                  const JudgedRows& rows);
 
 }  // namespace ntk::theory

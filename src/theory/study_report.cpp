@@ -1,15 +1,15 @@
 // The points of a learning study put together.
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
-#include <random>
 
 #include "base/error.hpp"
 #include "theory/learning_study.hpp"
 #include "theory/linear_algebra.hpp"
 #include "theory/report_parts.hpp"
+#include "theory/resampling.hpp"
 #include "theory/rule_risks.hpp"
 
 namespace ntk::theory {
@@ -19,7 +19,6 @@ using nlohmann::json;
 namespace {
 
 constexpr double missing = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t resamples = 400;
 
 double value_or_nan(const json& j) {
   return j.is_number() ? j.get<double>() : missing;
@@ -34,19 +33,6 @@ double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t middle = values.size() / 2;
   return values.size() % 2 ? values[middle] : 0.5 * (values[middle - 1] + values[middle]);
-}
-
-// 2.5 and 97.5 %; NaN where a value is.
-std::array<double, 2> interval(std::vector<double> values) {
-  if (values.empty() ||
-      std::any_of(values.begin(), values.end(), [](double v) { return !std::isfinite(v); })) {
-    return {missing, missing};
-  }
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double part) {
-    return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1) + 0.5)];
-  };
-  return {at(0.025), at(0.975)};
 }
 
 // log risk on log n.
@@ -71,42 +57,34 @@ struct RuleTable {
   std::vector<std::vector<std::vector<double>>> parts;    // [size][draw][part]
 };
 
-// Draws and parts taken with replacement, the same ones for every rule and size.
-struct Resample {
-  std::vector<std::size_t> draws;
-  std::vector<double> weight;  // of each part
-};
-std::vector<Resample> resample(const StudyPlan& plan) {
-  std::vector<double> rows(1 + *std::max_element(plan.split.part.begin(), plan.split.part.end()),
-                           0.0);
-  for (const std::size_t p : plan.split.part) rows[p] += 1;
-  std::mt19937_64 random(plan.seed);
-  std::vector<Resample> result(resamples);
-  for (auto& r : result) {
-    for (std::size_t d = 0; d < plan.seeds; ++d) r.draws.push_back(random() % plan.seeds);
-    r.weight.assign(rows.size(), 0.0);
-    double total = 0;
-    for (std::size_t p = 0; p < rows.size(); ++p) {
-      const std::size_t part = random() % rows.size();
-      r.weight[part] += rows[part];
-      total += rows[part];
-    }
-    for (double& w : r.weight) w /= total;
-  }
-  return result;
-}
-
 double resampled_risk(const RuleTable& table, std::size_t size, const Resample& by) {
   const auto& parts = table.parts[size];
   double sum = 0;
-  for (const std::size_t d : by.draws) {
-    const auto& of = parts[d % parts.size()];
-    for (std::size_t p = 0; p < of.size(); ++p) sum += by.weight[p] * of[p];
-  }
+  for (const std::size_t d : by.draws) sum += weighted(by, parts[d % parts.size()]);
   return sum / static_cast<double>(by.draws.size());
 }
 
-RuleTable table_of(const StudyPlan& plan, std::span<const json> points, std::size_t label,
+// Finds a list of rules in a point; null where it has none.
+using RulesOf = std::function<const json*(const json& point)>;
+
+const json* rules_of(const json& judged, const std::string& evaluation) {
+  if (judged.is_null()) return nullptr;
+  if (evaluation.empty()) return judged.contains("rules") ? &judged.at("rules") : nullptr;
+  if (!judged.contains("evaluate") || !judged.at("evaluate").contains(evaluation)) return nullptr;
+  return &judged.at("evaluate").at(evaluation).at("rules");
+}
+// Of a label set judged by the test set, or by the evaluation set of this name.
+RulesOf of_label(std::size_t label, const std::string& evaluation = "") {
+  return [=](const json& point) { return rules_of(point.at("labels").at(label), evaluation); };
+}
+// Error rates of classes.
+RulesOf of_classes(const std::string& evaluation = "") {
+  return [=](const json& point) {
+    return point.contains("classes") ? rules_of(point.at("classes"), evaluation) : nullptr;
+  };
+}
+
+RuleTable table_of(const StudyPlan& plan, std::span<const json> points, const RulesOf& rules,
                    const std::string& rule) {
   RuleTable table;
   const std::size_t sizes = plan.sizes.size();
@@ -115,15 +93,15 @@ RuleTable table_of(const StudyPlan& plan, std::span<const json> points, std::siz
   for (std::size_t s = 0; s < sizes; ++s) {
     for (const auto& point : points) {
       if (point.at("n").get<std::size_t>() != plan.sizes[s]) continue;
-      const auto& set = point.at("labels").at(label);
-      if (set.is_null()) continue;
-      for (const auto& entry : set.at("rules")) {
+      const json* entries = rules(point);
+      if (entries == nullptr) continue;
+      for (const auto& entry : *entries) {
         if (entry.at("rule") != rule) continue;
         const auto& eta = entry.at("eta");
         table.eta[s].push_back(eta.is_null() ? std::numeric_limits<double>::infinity()
                                              : eta.get<double>());
         table.risk[s].push_back(entry.at("risk").get<double>());
-        table.in_sample[s].push_back(value_or_nan(entry.at("in_sample")));
+        table.in_sample[s].push_back(value_or_nan(entry.value("in_sample", json())));
         table.parts[s].push_back(entry.at("parts").get<std::vector<double>>());
       }
     }
@@ -253,6 +231,73 @@ json corrected_json(const StudyPlan& plan, std::span<const json> points, std::si
       {"covered", covered / static_cast<double>(predicted.size())}};
 }
 
+// The rules of a label set, judged by the test set or an evaluation set.
+json rules_json(const StudyPlan& plan, std::span<const json> points, std::size_t label,
+                std::span<const Resample> by, const std::string& evaluation = "") {
+  json rules = json::array();
+  const auto of = of_label(label, evaluation);
+  const auto oracle = table_of(plan, points, of, "oracle");
+  for (const auto& name : rule_names()) {
+    const auto table = table_of(plan, points, of, name.name);
+    if (!complete(table) || !complete(oracle)) continue;
+    rules.push_back(rule_json(plan, name, table, oracle, by));
+    if (evaluation.empty()) continue;
+    rules.back().erase("in_sample");
+    rules.back().erase("in_sample_slope");
+  }
+  return rules;
+}
+
+json error_rates_json(const StudyPlan& plan, std::span<const json> points,
+                      std::span<const Resample> by, const std::string& evaluation = "") {
+  json rules = json::array();
+  for (const auto& name : rule_names()) {
+    const auto table = table_of(plan, points, of_classes(evaluation), name.name);
+    if (!complete(table)) continue;
+    std::vector<double> low, high;
+    for (std::size_t s = 0; s < plan.sizes.size(); ++s) {
+      std::vector<double> values;
+      for (const auto& one : by) values.push_back(resampled_risk(table, s, one));
+      const auto range = interval(values);
+      low.push_back(range[0]), high.push_back(range[1]);
+    }
+    rules.push_back({{"rule", name.name},
+                     {"error_rate", numbers(means(table.risk))},
+                     {"low", numbers(low)},
+                     {"high", numbers(high)}});
+  }
+  return rules;
+}
+
+json classes_json(const StudyRows& rows, const StudyPlan& plan, std::span<const json> points,
+                  std::span<const Resample> by) {
+  const auto rules = error_rates_json(plan, points, by);
+  if (rules.empty()) return nullptr;
+  json classes{{"rule",
+                "share of samples whose class is not that of the largest prediction, every label "
+                "set at its rule's own stop (oracles: of the squared error); intervals as above"},
+               {"rules", rules},
+               {"evaluate", nullptr}};
+  for (const auto& set : rows.evaluate) {
+    auto on_set =
+        error_rates_json(plan, points, resample(set.part, plan.seeds, plan.seed), set.name);
+    if (!on_set.empty()) classes["evaluate"][set.name]["rules"] = std::move(on_set);
+  }
+  return classes;
+}
+
+json evaluations_json(const StudyRows& rows, const StudyPlan& plan, std::span<const json> points,
+                      std::size_t label) {
+  json sets;
+  for (const auto& set : rows.evaluate) {
+    if (!set.labels.at(label).missing.empty()) continue;
+    sets[set.name] = describe(set, label);
+    sets[set.name]["rules"] =
+        rules_json(plan, points, label, resample(set.part, plan.seeds, plan.seed), set.name);
+  }
+  return sets;
+}
+
 }  // namespace
 
 json study_report(const StudyRows& rows, const StudyPlan& plan, std::span<const json> points) {
@@ -263,7 +308,7 @@ json study_report(const StudyRows& rows, const StudyPlan& plan, std::span<const 
   std::sort(ordered.begin(), ordered.end(), [](const json& a, const json& b) {
     return a.at("draw").get<std::size_t>() < b.at("draw").get<std::size_t>();
   });
-  const auto by = resample(plan);
+  const auto by = resample(plan.split.part, plan.seeds, plan.seed);
   json report{
       {"unit", "y^2"},
       {"rule",
@@ -277,19 +322,17 @@ json study_report(const StudyRows& rows, const StudyPlan& plan, std::span<const 
       {"test_parts", by.front().weight.size()},
       {"pool_rows", plan.split.pool.size()},
       {"groups_kept_whole", !rows.group.empty()},
+      {"outputs", rows.outputs},
+      {"classes", classes_json(rows, plan, ordered, by)},
       {"labels", json::array()}};
   for (std::size_t label = 0; label < rows.labels.size(); ++label) {
     const auto& labels = rows.labels[label];
     json set{{"name", labels.name},
              {"judged_by", labels.reference.empty() ? "labels" : "reference"},
              {"excess", !labels.reference.empty() || !labels.noise_variances.empty()},
-             {"rules", json::array()}};
-    const auto oracle = table_of(plan, ordered, label, "oracle");
-    for (const auto& name : rule_names()) {
-      const auto table = table_of(plan, ordered, label, name.name);
-      if (!complete(table) || !complete(oracle)) continue;
-      set["rules"].push_back(rule_json(plan, name, table, oracle, by));
-    }
+             {"rules", rules_json(plan, ordered, label, by)},
+             {"evaluate", evaluations_json(rows, plan, ordered, label)}};
+    const auto oracle = table_of(plan, ordered, of_label(label), "oracle");
     set["plug_in"] = plug_in_json(plan, ordered, label);
     set["corrected"] = complete(oracle) ? corrected_json(plan, ordered, label, oracle) : nullptr;
     report["labels"].push_back(std::move(set));

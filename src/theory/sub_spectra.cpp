@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.hpp"
 #include "theory/held_out.hpp"
 #include "theory/linear_algebra.hpp"
 
@@ -23,15 +24,18 @@ std::optional<double> log_dimension(const RidgeCurve& curve, double kappa) {
 }  // namespace
 
 std::vector<std::vector<double>> sub_spectra(std::span<const double> kernel, std::size_t n,
-                                             std::size_t m, std::size_t draws, std::uint64_t seed) {
+                                             std::size_t m, std::size_t draws, std::uint64_t seed,
+                                             std::size_t outputs) {
+  ensure(m % outputs == 0, "{} rows are no samples of {}", m, outputs);
   std::vector<std::vector<double>> spectra(draws);
   for (std::size_t d = 0; d < draws; ++d) {
-    const auto rows = draw_split(n, {}, m, 0, seed + d).train;
+    const auto rows =
+        rows_of_samples(draw_split(n / outputs, {}, m / outputs, 0, seed + d).train, outputs);
     auto part = sub_matrix(kernel, n, rows, rows);
-    centre_kernel(part, m);
+    centre_rows(part, m, centring_means(part, m, outputs));
     for (double& v : part) v /= static_cast<double>(m);
     auto values = eigenvalues_symmetric(std::move(part), m);
-    values.resize(std::min(positive_modes(values), m - 1));
+    values.resize(std::min(positive_modes(values), m - outputs));
     spectra[d] = std::move(values);
   }
   return spectra;

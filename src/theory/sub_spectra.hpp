@@ -14,9 +14,11 @@
 namespace ntk::theory {
 
 // The positive eigenvalues, descending, of H K_m H / m for `draws` random sets of m rows of the
-// row-major (n, n) `kernel`; H centres. Draw d takes seed + d.
+// row-major (n, n) `kernel`: whole samples of `outputs` rows, which divide m; H centres every
+// output. Draw d takes seed + d.
 std::vector<std::vector<double>> sub_spectra(std::span<const double> kernel, std::size_t n,
-                                             std::size_t m, std::size_t draws, std::uint64_t seed);
+                                             std::size_t m, std::size_t draws, std::uint64_t seed,
+                                             std::size_t outputs = 1);
 
 // Standard deviation of a statistic of n rows from its values on draws of m of them (Shao and Wu,
 // Annals of Statistics 17, 1989: the jackknife that deletes n - m rows):

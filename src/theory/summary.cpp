@@ -202,11 +202,14 @@ json theory_summary(const TheoryInputs& inputs) {
   std::vector<std::optional<PreparedLabels>> prepared;
   for (const auto& labels : inputs.labels) prepared.push_back(prepare_labels(context, labels));
   const auto growth = growth_report(context, prepared);
+  const auto evaluate = evaluation_report(context, prepared);
   for (std::size_t i = 0; i < prepared.size(); ++i) {
     if (!prepared[i]) continue;
     report["labels"].push_back(label_report(context, inputs.labels[i], *prepared[i]));
     report["labels"].back()["growth"] = growth[i];
+    report["labels"].back()["evaluate"] = evaluate.labels[i];
   }
+  report["classes"] = evaluate.classes;
   if (inputs.labels.empty()) {
     limits.push_back(
         "no labels: learning curve, noise, norm and stopping times need a data file "

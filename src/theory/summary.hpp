@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "theory/decay_check.hpp"
+#include "theory/evaluation.hpp"
 #include "theory/step_conversion.hpp"
 
 namespace ntk::theory {
@@ -59,8 +60,10 @@ struct TheoryInputs {
   std::vector<std::int64_t> subset;  // rows of the kernel, ascending
   std::vector<double> kernel;        // (subset, subset) row-major, not centred, not divided by n
   std::vector<double> reference, reference_variance;  // (n)
-  std::vector<std::int64_t> group;                    // (n); empty = every row its own
-  std::uint64_t seed = 1;                             // of all draws
+  std::vector<std::int64_t> group;                    // (samples); empty = every one its own
+  std::vector<EvaluationSet> evaluate;
+  ClassTruth truth;                           // where the labels are indicators of classes
+  std::uint64_t seed = 1;                     // of all draws
   std::size_t law_draws = theory::law_draws;  // from a law of decay to judge it; 0 = none is judged
 };
 

@@ -35,13 +35,22 @@ def label_set(name):
         "growth": quantity(1.5, rows=N, target_in_rkhs=False),
         "plug_in": {"unit": "y^2", "rule": "predicted", "slope": quantity(-0.4), "curve": [
             point, {**point, "n": 40, "risk": None, "noise_share": None}]},
-        "stopping": {"gcv": stop(4.0), "rwy": stop(2.0, bound=quantity(9.0), vacuous=True)}}  # fmt: skip
+        "stopping": {"gcv": stop(4.0), "rwy": stop(2.0, bound=quantity(9.0), vacuous=True)},
+        "evaluate": {"tweets": judged([
+            {"rule": "oracle", "meaning": "m", "eta": 3.0, "risk": 2.5, "low": 2.1, "high": 2.9},
+            {"rule": "never", "meaning": "m", "eta": None, "risk": 3.25, "low": 3.0, "high": 3.5}])}}  # fmt: skip
+
+
+def judged(rules):
+    return {"rows": 12, "parts": 6, "groups_kept_whole": True, "judged_by": "reference", "excess": True,
+            "rules": rules}  # fmt: skip
 
 
 def study_of(name):
     return {
         "name": name, "judged_by": "reference", "excess": True,
         "rules": [rule("oracle", [2.0, 1.5]), rule("gcv", [2.1, 1.6]), rule("never", [2.4, 1.9])],
+        "evaluate": {"tweets": judged([rule("oracle", [2.75, 2.625])])},
         "plug_in": {"rule": "r", "draws": 3, "risk": [1.9, 1.4], "low": [1.8, 1.2], "high": [2.2, 1.7],
                     "slope": {"value": -0.4, "low": -0.5, "high": -0.3}},
         "corrected": {"rule": "corrected", "n": 20, "draws": 3, "risk": 1.45, "low": 1.2, "high": 1.8,
@@ -99,7 +108,7 @@ def make_partial(report):
 
 def theory(kernels=("body", "total"), names=("target",)):
     return {
-        "format": "ntkspectra-theory", "format_version": 3, "fingerprint": "f",
+        "format": "ntkspectra-theory", "format_version": 4, "fingerprint": "f",
         "settings": {"kernels": {k: "all" if k == "total" else k for k in kernels}},
         "kernels": {k: kernel_report(names) for k in kernels}}  # fmt: skip
 

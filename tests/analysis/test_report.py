@@ -32,7 +32,7 @@ else:
     from ntkspectra.report import command, kernel_order, laws, page
     from ntkspectra.report.figures import style
 
-SECTIONS = ("Headline", "Learning curves", "Eigenvalues", "Local exponent", "Laws of decay",
+SECTIONS = ("Headline", "Learning curves", "Evaluation sets", "Eigenvalues", "Local exponent", "Laws of decay",
             "Shares of the groups", "Stopping times", "Kernel heat map", "Which assumptions hold here",
             "Tables", "Provenance")  # fmt: skip
 HOSTILE = '<script>alert(1)</script>"\' $x_{ & \x07'
@@ -86,6 +86,33 @@ class Report(unittest.TestCase):
         theory = synthetic_run.theory(("total",), **arguments)
         change(theory["kernels"]["total"])
         synthetic_run.write_theory(self.directory, theory)
+
+    def test_error_rates_of_classes(self):
+        rates = {"rule": "gcv", "error_rate": [0.5, 0.25], "low": [0.4, 0.125], "high": [0.75, 0.375]}
+
+        def add(report):
+            report["learning_curves"]["classes"] = {
+                "rules": [rates], "evaluate": {"tweets": {"rules": [{**rates, "rule": "never"}]}}}
+            report["classes"] = {"evaluate": {"tweets": {"samples": 8, "parts": 4, "rules": [
+                {"rule": "gcv", "error_rate": 0.3, "low": 0.1, "high": 0.6}]}}}
+        self.write_total(add)
+        text = self.text()
+        for words in ("Error rate on the test set", "0.250 (0.125 to 0.375)", "Error rate on tweets",
+                      "error rate on evaluation sets", "0.300 (0.100 to 0.600)"):
+            self.assertIn(words, text)
+
+    def test_evaluation_sets(self):
+        self.write_total()
+        text = self.text()
+        for words in ("2.50 (2.10 to 2.90)", "3.25 (3 to 3.50)", "2.75 (2.65 to 2.85)",
+                      "tweets: 12 rows in 6 parts"):
+            self.assertIn(words, text)
+
+        def leave_out(report):
+            report["labels"][0]["evaluate"] = None
+            report["limits"].append("evaluation set tweets does not judge label set target: why")
+        self.write_total(leave_out)
+        self.assertIn("evaluation set tweets does not judge label set target: why", self.text())
 
     def test_a_whole_run_gives_every_section_in_one_file(self):
         synthetic_run.write_run(self.directory)

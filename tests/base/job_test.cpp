@@ -89,6 +89,7 @@ kernels = { total = "all", half = "head + 0.25 * body" }
 [theory]
 f0 = "keep"
 noise_variance = 0.97
+targets = "data/labels.h5"
 )");
   EXPECT_EQ(job.run.seed, 7);
   EXPECT_EQ(job.run.threads, 2);
@@ -124,6 +125,7 @@ noise_variance = 0.97
   EXPECT_EQ(job.spectrum.kernels.at("half"), "head + 0.25 * body");
   EXPECT_EQ(job.theory.f0, "keep");
   EXPECT_EQ(job.theory.noise_variance, "0.97");
+  EXPECT_EQ(job.theory.targets, "data/labels.h5");
   EXPECT_TRUE(job.has_spectrum);
   EXPECT_TRUE(job.has_theory);
 

@@ -306,6 +306,44 @@ class PrepareData(unittest.TestCase):
         code, _ = self.run_program(self.write("in.tsv", "text\ty\na\tx\n"), "--target", "y")
         self.assertEqual((code, self.output.read_bytes()), (3, before))
 
+    def run_labels(self, path, *arguments):
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+            try:
+                code = prepare_data.main(["--input", str(path), "-o", str(self.output),
+                                          "--labels-only", *arguments])
+            except SystemExit as stop:  # argparse
+                code = stop.code
+        return code, errors.getvalue()
+
+    def test_labels_alone(self):
+        path = self.write("data.tsv", "row\ty\tv\n7\t1.5\t0.25\n3\t-2\t0\n")
+        code, errors = self.run_labels(path, "--target", "y", "--noise-variance", "v")
+        self.assertEqual((code, errors), (0, ""))
+        with h5py.File(self.output) as file:
+            self.assertEqual(set(file), {"target", "noise_variance", "source_row"})
+            self.assertEqual(file["source_row"][...].tolist(), [1, 2])
+            self.assertEqual(file["target"][...].tolist(), [[1.5], [-2.0]])
+            self.assertEqual(file.attrs["source_file"], "data.tsv")
+        code, errors = self.run_labels(path, "--target", "y", "--source-row", "row")
+        self.assertEqual((code, errors), (0, ""))
+        with h5py.File(self.output) as file:
+            self.assertEqual(file["source_row"][...].tolist(), [7, 3])
+
+    def test_labels_alone_refuse_what_they_cannot_use(self):
+        twice = self.write("data.tsv", "row\ty\n7\t1.5\n7\t-2\n")
+        code, errors = self.run_labels(twice, "--target", "y", "--source-row", "row")
+        self.assertEqual(code, 3)
+        self.assertIn("source row 7 again", errors)
+        part = self.write("part.tsv", "row\ty\n7.5\t1.5\n")
+        code, errors = self.run_labels(part, "--target", "y", "--source-row", "row")
+        self.assertEqual(code, 3)
+        self.assertIn("whole numbers", errors)
+        code, errors = self.run_labels(twice, "--target", "y", "--text", "row")
+        self.assertEqual(code, 2)
+        code, errors = self.run_program(twice, "--target", "y", "--source-row", "row")
+        self.assertEqual(code, 2)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -32,6 +32,28 @@ TEST(SubSpectra, RowsAreDrawnWithoutReplacement) {
   EXPECT_EQ(sub_spectra(kernel, n, 30, 1, 6)[0], spectra[1]);
 }
 
+// The same kernel for three outputs that share nothing: every eigenvalue of K/m three times, m
+// being the rows of all outputs.
+TEST(SubSpectra, SamplesKeepTheirOutputs) {
+  Draw draw(94);
+  constexpr std::size_t n = 40, outputs = 3, order = n * outputs;
+  const auto one = test::kernel_matrix(draw.uniforms(n), test::min_kernel);
+  std::vector<double> kernel(order * order, 0.0);
+  for (std::size_t i = 0; i < order; ++i) {
+    for (std::size_t j = i % outputs; j < order; j += outputs) {
+      kernel[i * order + j] = one[i / outputs * n + j / outputs];
+    }
+  }
+  const auto expected = sub_spectra(one, n, 20, 2, 5);
+  const auto spectra = sub_spectra(kernel, order, 20 * outputs, 2, 5, outputs);
+  for (std::size_t d = 0; d < 2; ++d) {
+    ASSERT_EQ(spectra[d].size(), outputs * 19);
+    for (std::size_t k = 0; k < spectra[d].size(); ++k) {
+      EXPECT_NEAR(spectra[d][k], expected[d][k / outputs] / outputs, 1e-13);
+    }
+  }
+}
+
 // Of a mean of n numbers the jackknife gives their standard deviation over sqrt(n), whatever m.
 TEST(SubSpectra, JackknifeOfAMean) {
   Draw draw(93);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import classes
 from .blocks import Unavailable, beside, figure, folded, missing, paragraph, table
 from .figures import learning_curves as drawing
 from .headline import last, risk_name
@@ -153,7 +154,7 @@ def learning(kernel: KernelData) -> list[dict]:
     names = _names(kernel)
     if not names:
         raise Unavailable("theory.json has no label sets for this kernel " + _why(kernel))
-    blocks = one_label(kernel, names[0], 0)
+    blocks = classes.of_curves(kernel) + one_label(kernel, names[0], 0)
     means = at(kernel.report, "label_means")
     if means:
         blocks.append(folded(f"Mean over {text(at(means, 'label_sets'))} label sets", [

@@ -10,6 +10,7 @@ import jinja2
 from . import (
     assumptions,
     decay,
+    evaluation,
     headline,
     kernel_order,
     learning,
@@ -25,6 +26,7 @@ from .rundata import KernelData, RunData
 SECTIONS = (
     ("headline", "Headline", headline.headline),
     ("learning-curves", "Learning curves", learning.learning),
+    ("evaluation-sets", "Evaluation sets", evaluation.evaluation),
     ("scree", "Eigenvalues", decay.scree),
     ("exponents", "Local exponent", decay.exponents_section),
     ("laws", "Laws of decay", decay.laws_section),
