@@ -47,12 +47,12 @@ theory::StudyRows study_rows(const theory::TheoryInputs& inputs) {
   rows.kernel = inputs.kernel;
   const auto pick = [&](const auto& values) { return theory::at_rows(values, inputs.subset); };
   rows.group = pick(inputs.group);
-  std::vector<double> noise = inputs.noise_variances;
-  if (inputs.noise_source == theory::NoiseSource::estimate) noise.clear();
-  if (inputs.noise_source == theory::NoiseSource::number) {
-    noise.assign(static_cast<std::size_t>(inputs.samples), inputs.noise_number);
-  }
   for (const auto& labels : inputs.labels) {
+    std::vector<double> noise = labels.noise_variances;
+    if (inputs.noise_source == theory::NoiseSource::estimate) noise.clear();
+    if (inputs.noise_source == theory::NoiseSource::number) {
+      noise.assign(static_cast<std::size_t>(inputs.samples), inputs.noise_number);
+    }
     rows.labels.push_back({labels.name, pick(labels.values), pick(noise), pick(inputs.reference),
                            pick(inputs.reference_variance)});
   }

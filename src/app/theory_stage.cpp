@@ -98,6 +98,13 @@ std::vector<double> read_subset(const store::KernelReader& kernel,
   return matrix;
 }
 
+// By its column in the source table, where there are several.
+std::string target_name(const store::SampleTable& samples, std::int64_t set) {
+  if (samples.label_sets == 1) return "target";
+  if (samples.target_names.empty()) return fmt::format("target {}", set + 1);
+  return samples.target_names[static_cast<std::size_t>(set)];
+}
+
 std::vector<theory::LabelSet> label_sets(const Job& job, const store::SampleTable& samples,
                                          const std::vector<spectrum::Field>& fields, hid_t file,
                                          const std::string& place) {
@@ -114,14 +121,21 @@ std::vector<theory::LabelSet> label_sets(const Job& job, const store::SampleTabl
             field.columns, classes ? "class indicators" : "targets", outputs.columns,
             classes ? ", or a kernel with kernel.outputs = \"logits\" or \"mean_diagonal\"" : "");
   }
+  // The variance is that of targets.
+  const auto noise = classes ? ProjectedField{} : read_field(fields, "noise_variance", file, place);
   std::vector<theory::LabelSet> sets;
   for (std::int64_t c = 0; c < field.columns; ++c) {
     theory::LabelSet set;
-    set.name = !classes ? (field.columns == 1 ? "target" : fmt::format("target {}", c + 1))
+    set.name = !classes             ? target_name(samples, c)
                : field.columns == 1 ? "classes"
                                     : "class " + samples.classes[static_cast<std::size_t>(c)];
     set.values = column(field.values, field.columns, c);
     set.projections = column(field.projections, field.columns, c);
+    if (noise.columns > 0) {
+      const std::int64_t of = noise.columns > 1 ? c : 0;
+      set.noise_variances = column(noise.values, noise.columns, of);
+      set.noise_modes = column(noise.projections, noise.columns, of);
+    }
     if (keep) {
       const std::int64_t of = classes ? c : 0;
       subtract(set.values, column(outputs.values, outputs.columns, of));
@@ -179,11 +193,6 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   const auto fields =
       spectrum::fields_of(samples, outputs, kernel.output_columns(), kernel.rows_per_sample());
   inputs.labels = label_sets(job, samples, fields, spectrum, place);
-  if (!samples.target.empty()) {  // the variance is that of targets
-    auto noise = read_field(fields, "noise_variance", spectrum, place);
-    inputs.noise_variances = std::move(noise.values);
-    inputs.noise_modes = std::move(noise.projections);
-  }
   if (inputs.rows_per_sample != 1) return inputs;
 
   const auto terms = spectrum::parse_sum(name, job.spectrum.kernels.at(name), kernel.groups());

@@ -58,20 +58,45 @@ void read_labels(const Hdf5Input& file, DataFile& data) {
   data.target_sets = shape[1];
   require(data.target_sets >= 1, ExitCode::input, "target of {} has no column (no label set) {}",
           data.path, remedy);
+  if (file.has_attribute("target", "columns")) {
+    data.target_names = file.texts("target", "columns");
+    const std::unordered_set<std::string> names(data.target_names.begin(), data.target_names.end());
+    require(static_cast<std::int64_t>(names.size()) == data.target_sets &&
+                names.size() == data.target_names.size() && !names.contains(""),
+            ExitCode::input,
+            "target of {} has {} names for {} label sets (each has one of its own) {}", data.path,
+            data.target_names.size(), data.target_sets, remedy);
+  }
   if (!data.has_tokens) data.rows = shape[0];
   // Shapes, not counts: in a hostile file rows times sets need not fit into 64 bits.
   require(shape[0] == data.rows, ExitCode::input, "target of {} has {} rows ({} were due) {}",
           data.path, shape[0], data.rows, remedy);
 }
 
+void read_noise(const Hdf5Input& file, DataFile& data) {
+  if (file.rank("noise_variance") != 2) {
+    data.noise_variance = file.read<double>("noise_variance", 1);
+    check_length(data, "noise_variance", data.noise_variance.size(), data.rows);
+    return;
+  }
+  std::vector<std::int64_t> shape;
+  data.noise_variance = file.read<double>("noise_variance", 2, &shape);
+  data.noise_sets = shape[1];
+  require(
+      shape[0] == data.rows && (shape[1] == 1 || shape[1] == data.target_sets), ExitCode::input,
+      "noise_variance of {} has the shape ({}, {}) (it has a row a sample, and a column, or one "
+      "for each of the {} label sets) {}",
+      data.path, shape[0], shape[1], data.target_sets, remedy);
+}
+
 void read_columns(const Hdf5Input& file, DataFile& data) {
   for (const auto& [name, column] : {std::pair{"reference", &data.reference},
-                                     {"reference_variance", &data.reference_variance},
-                                     {"noise_variance", &data.noise_variance}}) {
+                                     {"reference_variance", &data.reference_variance}}) {
     if (!file.has(name)) continue;
     *column = file.read<double>(name, 1);
     check_length(data, name, column->size(), data.rows);
   }
+  if (file.has("noise_variance")) read_noise(file, data);
   if (file.has("group")) {
     data.group = file.read<std::int64_t>("group", 1);
     check_length(data, "group", data.group.size(), data.rows);
@@ -171,7 +196,7 @@ DataFile read_data(const std::string& path, Tokens tokens) {
   }
   check_values(data, "reference", data.reference, 1, false);
   check_values(data, "reference_variance", data.reference_variance, 1, true);
-  check_values(data, "noise_variance", data.noise_variance, 1, true);
+  check_values(data, "noise_variance", data.noise_variance, data.noise_sets, true);
   return data;
 }
 

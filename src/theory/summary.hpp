@@ -14,8 +14,10 @@ namespace ntk::theory {
 // targets, or the indicator of a class.
 struct LabelSet {
   std::string name;
-  std::vector<double> values;       // (n)
-  std::vector<double> projections;  // (n) U^T values, U the centred kernel's eigenvectors
+  std::vector<double> values;             // (n)
+  std::vector<double> projections;        // (n) U^T values, U the centred kernel's eigenvectors
+  std::vector<double> noise_variances{};  // (n) per row; empty = the data carry none
+  std::vector<double> noise_modes{};      // (n) sum_j U_ji^2 v_j, v the noise variances
 };
 
 enum class NoiseSource { data, estimate, number };
@@ -29,10 +31,8 @@ struct TheoryInputs {
   std::int64_t resolved = -1;  // last rank above the noise by the spectrum stage; -1 = unknown
   std::vector<LabelSet> labels;
   NoiseSource noise_source = NoiseSource::data;
-  double noise_number = 0;              // with NoiseSource::number
-  std::vector<double> noise_variances;  // (n) per row; empty = the data carry none
-  std::vector<double> noise_modes;      // (n) sum_j U_ji^2 v_j
-  bool f0_kept = false;                 // labels and references have the outputs f_0 taken off
+  double noise_number = 0;  // with NoiseSource::number
+  bool f0_kept = false;     // labels and references have the outputs f_0 taken off
 
   // For the parts measured on sub-matrices; empty = not available.
   std::vector<std::int64_t> subset;  // rows of the kernel, ascending

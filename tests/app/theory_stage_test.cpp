@@ -136,9 +136,9 @@ TEST_F(TheoryStage, SaysTheSameAsTheArraysBehindTheFiles) {
   theory::centre_kernel(centred, rows);
   const auto e = theory::test::scaled_eigen(centred, rows);
   direct.eigenvalues = e.values;
-  direct.labels = {{"target", example.samples.target, project(e, example.samples.target)}};
-  direct.noise_variances = example.samples.noise_variance;
-  direct.noise_modes = project_variances(e, direct.noise_variances);
+  direct.labels = {{"target", example.samples.target, project(e, example.samples.target),
+                    example.samples.noise_variance,
+                    project_variances(e, example.samples.noise_variance)}};
   direct.reference = example.samples.reference;
   direct.reference_variance = example.samples.reference_variance;
   direct.group = example.samples.group;
@@ -186,6 +186,49 @@ TEST_F(TheoryStage, LearningCurvesAreThoseOfTheArrays) {
       EXPECT_NEAR(a[r]["high"][s], b[r]["high"][s], 1e-9) << a[r]["rule"];
     }
   }
+}
+
+// Two label sets with their names and noises: each says what it says alone.
+TEST_F(TheoryStage, LabelSetsHaveNamesAndNoisesOfTheirOwn) {
+  Example example;
+  job.theory.sizes = {20, 30};
+  job.theory.seeds = 3;
+  job.theory.test_samples = 30;
+  const auto alone = theory_of(example).at("kernels").at("total");
+  std::filesystem::remove(job.run.directory + "/kernel.h5");
+  std::filesystem::remove(job.run.directory + "/spectrum.h5");
+  auto& samples = example.samples;
+  theory::test::Draw draw(73);
+  std::vector<double> targets, noises;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const double noise = i % 2 ? 0.5 : 1.5;
+    targets.insert(targets.end(),
+                   {samples.reference[i] + std::sqrt(noise) * draw.normal(), samples.target[i]});
+    noises.insert(noises.end(), {noise, samples.noise_variance[i]});
+  }
+  samples.target = targets;
+  samples.noise_variance = noises;
+  samples.label_sets = samples.noise_sets = 2;
+  samples.target_names = {"q1", "q100"};
+  const auto both = theory_of(example).at("kernels").at("total");
+  const auto &labels = both.at("labels"), &curves = both.at("learning_curves").at("labels");
+  for (const auto* list : {&labels, &curves}) {
+    ASSERT_EQ(list->size(), 2u);
+    EXPECT_EQ(list->at(0).at("name"), "q1");
+    EXPECT_EQ(list->at(1).at("name"), "q100");
+  }
+  EXPECT_NEAR(value(labels.at(0).at("noise_variance")), 1, 1e-12);
+  EXPECT_NEAR(value(labels.at(1).at("noise_variance")), 0.01, 1e-12);
+  const auto& set = alone.at("labels")[0];
+  for (const char* key : {"signal_variance", "rkhs_norm2"}) {
+    EXPECT_NEAR(value(labels.at(1).at(key)), value(set.at(key)), 1e-9 * value(set.at(key))) << key;
+  }
+  const auto &a = curves.at(1).at("rules"), &b = alone.at("learning_curves").at("labels")[0];
+  ASSERT_EQ(a.size(), b.at("rules").size());
+  for (std::size_t r = 0; r < a.size(); ++r) {
+    EXPECT_NEAR(a[r]["risk"][1], b.at("rules")[r]["risk"][1], 1e-9) << a[r]["rule"];
+  }
+  EXPECT_GT(curves.at(0).at("rules")[0]["risk"][1], 2 * a[0]["risk"][1].get<double>());
 }
 
 TEST_F(TheoryStage, KeepsThePointsOfAStoppedRun) {

@@ -30,7 +30,7 @@ TheoryInputs make_inputs(std::size_t n, double scale = 1) {
   centre_kernel(centred_kernel, n);
   const auto e = test::scaled_eigen(centred_kernel, n);
   inputs.eigenvalues = e.values;
-  LabelSet labels{"target", {}, {}};
+  LabelSet labels{"target", {}, {}, {}, {}};
   for (std::size_t i = 0; i < n; ++i) {
     double truth = 1;
     for (std::size_t k = 0; k < p; ++k) {
@@ -41,8 +41,8 @@ TheoryInputs make_inputs(std::size_t n, double scale = 1) {
     inputs.subset.push_back(static_cast<std::int64_t>(i));
   }
   inputs.reference_variance.assign(n, 0.0);
-  inputs.noise_variances.assign(n, noise);
-  inputs.noise_modes = project_variances(e, inputs.noise_variances);
+  labels.noise_variances.assign(n, noise);
+  labels.noise_modes = project_variances(e, labels.noise_variances);
   labels.projections = project(e, labels.values);
   inputs.labels = {labels};
   return inputs;
@@ -208,6 +208,32 @@ TEST(Summary, HasNoStoppingTimeWithoutNoise) {
   EXPECT_FALSE(report.at("labels").at(0).at("stopping").contains("rwy"));
 }
 
+// Every label set is judged by its own noise: what it says beside others is what it says alone.
+TEST(Summary, EveryLabelSetHasItsOwnNoise) {
+  auto both = make_inputs(128), noisy = both;
+  auto kernel = both.kernel;
+  centre_kernel(kernel, 128);
+  const auto e = test::scaled_eigen(std::move(kernel), 128);
+  Draw draw(62);
+  auto& set = noisy.labels[0];
+  set.name = "noisy";
+  for (std::size_t i = 0; i < 128; ++i) {
+    set.noise_variances[i] = 0.2 + 0.2 * static_cast<double>(i % 2);
+    set.values[i] = both.reference[i] + std::sqrt(set.noise_variances[i]) * draw.normal();
+  }
+  set.noise_modes = project_variances(e, set.noise_variances);
+  set.projections = project(e, set.values);
+  both.labels.push_back(set);
+  const auto report = theory_summary(both);
+  const auto& labels = report.at("labels");
+  EXPECT_NEAR(value(labels.at(0).at("noise_variance")), noise, 1e-12);
+  EXPECT_NEAR(value(labels.at(1).at("noise_variance")), 0.3, 1e-12);
+  EXPECT_NEAR(value(report.at("label_means").at("noise_variance")), (noise + 0.3) / 2, 1e-12);
+  const auto alone = theory_summary(noisy).at("labels").at(0);
+  EXPECT_EQ(labels.at(1).at("plug_in"), alone.at("plug_in"));
+  EXPECT_EQ(labels.at(1).at("stopping"), alone.at("stopping"));
+}
+
 TEST(Summary, RefusesNoiseAboveTheLabels) {
   auto inputs = make_inputs(64);
   inputs.noise_source = NoiseSource::number;
@@ -217,8 +243,8 @@ TEST(Summary, RefusesNoiseAboveTheLabels) {
 
 TEST(Summary, EstimatesTheNoiseWhereTheDataHaveNone) {
   auto inputs = make_inputs(256);
-  inputs.noise_variances.clear();
-  inputs.noise_modes.clear();
+  inputs.labels[0].noise_variances.clear();
+  inputs.labels[0].noise_modes.clear();
   const auto report = theory_summary(inputs);
   const auto& labels = report.at("labels").at(0);
   EXPECT_EQ(value(labels.at("noise_variance")), value(labels.at("effective_noise")));
@@ -290,7 +316,10 @@ TEST(Summary, ErrorsNameWhatDoesNotFit) {
   broken.labels[0].projections.pop_back();
   EXPECT_THROW(theory_summary(broken), Error);
   broken = inputs;
-  broken.noise_variances[3] = -1;
+  broken.labels[0].noise_variances[3] = -1;
+  EXPECT_THROW(theory_summary(broken), Error);
+  broken = inputs;
+  broken.labels[0].noise_modes.pop_back();
   EXPECT_THROW(theory_summary(broken), Error);
   broken = inputs;
   broken.eigenvalues[3] = std::nan("");

@@ -101,9 +101,8 @@ TEST(Trial, SummaryTellsTheStory) {
   inputs.law_draws = 0;  // they take long; above
   inputs.eigenvalues = numbers(trial().at("eigenvalues"));
   const auto& set = trial().at("one_rater");
-  inputs.labels = {{"target", numbers(set.at("labels")), numbers(set.at("projections"))}};
-  inputs.noise_variances = numbers(set.at("variances"));
-  inputs.noise_modes = numbers(set.at("mode_variances"));
+  inputs.labels = {{"target", numbers(set.at("labels")), numbers(set.at("projections")),
+                    numbers(set.at("variances")), numbers(set.at("mode_variances"))}};
   const auto report = theory_summary(inputs);
   const auto& labels = report.at("labels").at(0);
   EXPECT_NEAR(labels.at("noise_variance").at("value").get<double>(), 0.9726, 1e-3);
