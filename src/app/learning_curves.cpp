@@ -81,8 +81,10 @@ theory::StudyPlan plan_of(const Job& job, const theory::StudyRows& rows) {
           "{} rows beside {} test rows are too few (the smallest training set has {}) use more "
           "samples",
           split.pool.size(), test_rows, theory::least_training_rows);
-  return theory::plan_study(std::move(split), std::move(sizes),
-                            static_cast<std::size_t>(asked.seeds), seed);
+  auto plan = theory::plan_study(std::move(split), std::move(sizes),
+                                 static_cast<std::size_t>(asked.seeds), seed);
+  plan.single_rows = asked.draw == "rows";
+  return plan;
 }
 
 // All points, done or from before, on the first rank.

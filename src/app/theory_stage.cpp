@@ -223,6 +223,7 @@ json run_theory(MPI_Comm comm, const Job& job) {
                       {"sizes", job.theory.sizes},
                       {"seeds", job.theory.seeds},
                       {"test_samples", job.theory.test_samples},
+                      {"draw", job.theory.draw},
                       {"seed", job.run.seed},
                       {"kernels", job.spectrum.kernels}};
   std::optional<store::KernelReader> kernel;

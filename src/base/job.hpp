@@ -66,6 +66,7 @@ struct Job {
     std::int64_t law_draws = 39;          // spectra drawn from a law of decay to judge it
     std::int64_t seeds = 20;              // training sets a size
     std::int64_t test_samples = 0;        // 0 = a quarter, at most 1024
+    std::string draw = "groups";          // groups | rows: what training sets are drawn by
   } theory;
   bool has_spectrum = false;  // the table stands in the job file: `ntk run` does that stage
   bool has_theory = false;

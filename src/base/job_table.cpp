@@ -318,6 +318,9 @@ std::vector<JobKey> make_keys() {
       integer_key<I>("theory", "test_samples",
                      "of learning curves, the same for all sets; 0 = a quarter, at most 1024",
                      NTK_FIELD(I, theory.test_samples), 0),
+      text_key("theory", "draw",
+               "training sets: whole groups | single rows (none shares a group with the test set)",
+               NTK_FIELD(S, theory.draw), {"groups", "rows"}),
   };
 }
 
