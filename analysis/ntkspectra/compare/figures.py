@@ -21,8 +21,10 @@ def _looks(names, looks) -> dict:
 
 def predicted_measured(units: list[Unit]):
     """Two panels over the same measured slopes: predicted from the decay alone, and by the plug-in
-    curve. Colours are runs, markers label sets. None where no unit has both numbers."""
-    colour = _looks((u.run for u in units), COLOURS)
+    curve. Markers are label sets, colours runs, of one run label sets too. None where no unit has
+    both numbers."""
+    alone = len({u.run for u in units}) == 1
+    colour = _looks((u.label if alone else u.run for u in units), COLOURS)
     marker = _looks((u.label for u in units), MARKERS)
     with style.settings():
         figure, first = style.new_figure(4.2, 2 * style.WIDTH)
@@ -40,7 +42,8 @@ def predicted_measured(units: list[Unit]):
                 low, high = (number(at(slope, end)) for end in ("low", "high"))
                 bar = [[0 if low is None else y - low], [0 if high is None else high - y]]
                 key = (u.run, u.label)
-                axes.errorbar([x], [y], yerr=np.clip(bar, 0, None), color=colour[u.run],
+                axes.errorbar([x], [y], yerr=np.clip(bar, 0, None), linestyle="none",
+                              color=colour[u.label if alone else u.run],
                               marker=marker[u.label], elinewidth=0.6,
                               label="" if key in seen else style.plain(f"{u.run}, {u.label}"))
                 seen.add(key)
@@ -60,15 +63,15 @@ def predicted_measured(units: list[Unit]):
 
 
 def stopping(units: list[Unit], names=("oracle", "gcv", "rwy")):
-    """Median stopping times against n; a guide with the slope that the decay predicts. None where
-    there are none."""
+    """Median stopping times against n. A thin guide at RWY's has the slope that the decay predicts
+    for it, alpha/(alpha + 1). None where there are none."""
     dashes = _looks(names, ("-", "--", ":"))
     colour = _looks(((u.run, u.label) for u in units), COLOURS)
     with style.settings():
-        figure, axes = style.new_figure(4.3)
+        figure, axes = style.new_figure(4.6, 1.4 * style.WIDTH)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        drawn = False
+        seen: list[float] = []
         for u in units:
             for name in names:
                 eta = np.array(numbers(at(u.rule(name), "eta_median", default=[])))
@@ -78,16 +81,17 @@ def stopping(units: list[Unit], names=("oracle", "gcv", "rwy")):
                           linestyle=dashes[name], marker="o",
                           label=style.plain(f"{u.run}, {u.label}: {name}", 60))
                 decay = u.slopes()["decay alone"]
-                if name == "oracle" and decay is not None and eta[0] > 0:
+                seen.extend(style.finite(eta[eta > 0]))
+                if name == "rwy" and decay is not None and eta[0] > 0:
                     n = np.array(u.sizes, dtype=float)
                     axes.plot(n, eta[0] * (n / n[0]) ** -decay, color=colour[u.run, u.label],
                               linewidth=0.7, linestyle=(0, (8, 4)))
-                drawn = True
-        if not drawn:
+        if not seen:
             return None
-        axes.set_xlabel("training samples n (thin: slope alpha/(alpha + 1) from the decay)")
+        axes.set_xlabel("training samples n (thin: α/(α + 1) of the decay)")
         axes.set_ylabel("median stopping time, 1/eigenvalue of K/n")
         sizes = sorted({n for u in units for n in u.sizes})
         style.log_axis(axes.xaxis, sizes[0], sizes[-1], sizes)
-        style.legend_below(figure, axes)
+        style.log_axis(axes.yaxis, min(seen), max(seen))
+        style.legend_below(figure, axes, columns=3)
         return figure
