@@ -13,8 +13,11 @@ NAME_raters.tsv has the same rows with the noise in four doses: `q1`, `q2`, `q4`
 over the first 1, 2, 4, 7 of seven people drawn (the first of whom gave `rating`), `noise_q1` ... the
 variances of these means, and the reference is the mean of all people who are none of the seven.
 
-Makes models/all-MiniLM-L6-v2/, data/{movies,tweets,amazon,nyt}{,_raters}.{tsv,h5}. Does nothing
-when these are in place and were made by this version of the scripts.
+domains.tsv is all four of the first kind together, each of them a task.
+
+Makes models/all-MiniLM-L6-v2/, data/{movies,tweets,amazon,nyt}{,_raters}.{tsv,h5} and
+data/domains.{tsv,h5}. Does nothing when these are in place and were made by this version of the
+scripts.
 Exit codes: those of prepare_data.py.
 """
 
@@ -131,6 +134,13 @@ def make_rows(name, texts, ratings, block, seen, values=one_rater):
     return rows
 
 
+def as_task(name, rows):
+    """Rows of a set for a table of several: with a group of that set, or of its own, and a task."""
+    width = len(COLUMNS)
+    return [[*row[:width], f"{name}/{row[width] if len(row) > width else row[0]}", name]
+            for row in rows]
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 
@@ -189,15 +199,17 @@ def write_table(path, columns, rows):
     replace(path, text.getvalue().encode("utf-8"))
 
 
-def make_set(name, columns, rows, grouped, labels, noises):
+def make_set(name, columns, rows, labels, noises):
     """A table and its data file; returns both."""
     table, output = DATA / f"{name}.tsv", DATA / f"{name}.h5"
-    write_table(table, columns + ["group"] * grouped, rows)
+    write_table(table, columns, rows)
+    more = [word for column in ("group", "task") if column in columns
+            for word in (f"--{column}", column)]
     code = prepare_data.main(
         ["--model", str(MODEL), "--input", str(table), "--text", "text",
          "--target", ",".join(labels), "--reference", "reference",
          "--reference-variance", "reference_variance", "--noise-variance", ",".join(noises),
-         *(["--group", "group"] if grouped else []), "-o", str(output)])
+         *more, "-o", str(output)])
     if code:
         sys.exit(code)
     return [table, output]
@@ -207,7 +219,7 @@ def make_sets():
     """The tables of the four sets and their data files; returns the files."""
     with tarfile.open(fetch(*RATINGS)) as source:
         inner = source.extractfile(ARCHIVE).read()
-    seen, files = set(), []
+    seen, files, together = set(), [], []
     with tarfile.open(fileobj=io.BytesIO(inner)) as archive:
         for name, stem, block in SETS:
             def read(kind):
@@ -218,9 +230,12 @@ def make_sets():
             rows = make_rows(name, texts, ratings, block, seen)
             print(f"{name}: {len(texts)} rows, {len(texts) - len(rows)} with a text seen before "
                   "left out")
-            files += make_set(name, COLUMNS, rows, bool(block), ["rating"], ["noise_variance"])
-            files += make_set(f"{name}_raters", DOSE_COLUMNS, dosed, bool(block), LABELS, NOISES)
-    return files
+            grouped = ["group"] * bool(block)
+            files += make_set(name, COLUMNS + grouped, rows, ["rating"], ["noise_variance"])
+            files += make_set(f"{name}_raters", DOSE_COLUMNS + grouped, dosed, LABELS, NOISES)
+            together += as_task(name, rows)
+    return files + make_set("domains", COLUMNS + ["group", "task"], together, ["rating"],
+                            ["noise_variance"])
 
 
 # --- the program ----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from source_table import (BAD_INPUT, IO, USAGE, Problem, groups_of, labels_of, numbers_of,
-                          read_table, texts_of)
+                          read_table, tasks_of, texts_of)
 
 ENCODE_ROWS = 4096  # texts tokenised at a time
 
@@ -113,6 +113,7 @@ def parse(arguments):
     add("--noise-variance", metavar="COLUMN[,COLUMN...]",
         help="variance of the target's noise; several columns: one for each target")
     add("--group", metavar="COLUMN", help="rows never split between train and test")
+    add("--task", metavar="COLUMN", help="tasks that the rows belong to: names or numbers")
     add("--sample-groups", type=int, metavar="ROWS",
         help="keep whole groups only, drawn at random until they have so many rows")
     add("--seed", type=int, default=1, metavar="S", help="of --sample-groups (1)")
@@ -203,6 +204,9 @@ def prepare(options):
         values["noise_variance"] = np.column_stack(noise) if len(noise) > 1 else noise[0]
     if options.group:
         values["group"] = groups_of(table, options.group)
+    if options.task:
+        values["task"], tasks = tasks_of(table, options.task)
+        label_attributes.append(("task", "tasks", tasks))
 
     tokenizer, tokenizer_sha256 = load_tokenizer(options.model, options.max_tokens, bool(pairs))
     tokens, offsets, types, truncated = encode(tokenizer, table, texts, pairs)

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "app/task_rows.hpp"
+
 namespace ntk::app {
 
 using nlohmann::json;
@@ -209,6 +211,10 @@ void kernel_rows(Table& table, const std::string& name, const json& report) {
   if (const auto curves = report.find("learning_curves");
       curves != report.end() && !curves->is_null()) {
     curve_rows(table, *curves, curves->at("labels")[0]);
+  }
+  if (report.contains("tasks") && !report.at("tasks").empty()) {
+    const auto rows = task_rows(report.at("tasks")[0]);
+    for (std::size_t r = 0; r < rows.size(); ++r) table.row(r == 0 ? "tasks" : "", rows[r]);
   }
   for (const auto& line : report.at("limits")) table.row("limit", line.get<std::string>());
   for (const auto& line : report.at("caveats")) table.row("caveat", line.get<std::string>());

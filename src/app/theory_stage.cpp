@@ -203,6 +203,8 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   }
   inputs.kernel = read_subset(kernel, terms, inputs.subset);
   inputs.group = samples.group;
+  inputs.task = samples.task;
+  inputs.tasks = samples.tasks;
   if (!samples.target.empty()) {
     inputs.reference = samples.reference;
     inputs.reference_variance = samples.reference_variance;

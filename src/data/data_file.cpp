@@ -101,6 +101,11 @@ void read_columns(const Hdf5Input& file, DataFile& data) {
     data.group = file.read<std::int64_t>("group", 1);
     check_length(data, "group", data.group.size(), data.rows);
   }
+  if (file.has("task")) {
+    data.task = file.read<std::int32_t>("task", 1);
+    check_length(data, "task", data.task.size(), data.rows);
+    data.tasks = file.texts("task", "tasks");
+  }
   if (file.has("source_row")) {
     data.source_row = file.read<std::int64_t>("source_row", 1);
     check_length(data, "source_row", data.source_row.size(), data.rows);
@@ -143,18 +148,19 @@ void check_tokens(const DataFile& data) {
   }
 }
 
-void check_classes(const DataFile& data) {
-  const auto classes = static_cast<std::int64_t>(data.classes.size());
-  check_length(data, "label", data.label.size(), data.rows);
-  const std::unordered_set<std::string> names(data.classes.begin(), data.classes.end());
-  require(classes > 0 && names.size() == data.classes.size(), ExitCode::input,
-          "classes of {} are {} (each class has one name of its own) {}", data.path,
-          classes == 0 ? "none" : "not distinct", remedy);
+// Names of classes or tasks, and the index of each row.
+void check_named(const DataFile& data, const char* one, const char* many,
+                 const std::vector<std::int32_t>& values, const std::vector<std::string>& names) {
+  const auto count = static_cast<std::int64_t>(names.size());
+  const std::unordered_set<std::string> distinct(names.begin(), names.end());
+  require(count > 0 && distinct.size() == names.size(), ExitCode::input,
+          "{} of {} are {} (each has one name of its own) {}", many, data.path,
+          count == 0 ? "none" : "not distinct", remedy);
   for (std::int64_t row = 0; row < data.rows; ++row) {
-    const std::int32_t label = data.label[static_cast<std::size_t>(row)];
-    require(label >= 0 && label < classes, ExitCode::input,
-            "{} has the label {} (there are {} classes, from 0) {}", row_text(data, row), label,
-            classes, remedy);
+    const std::int32_t value = values[static_cast<std::size_t>(row)];
+    require(value >= 0 && value < count, ExitCode::input,
+            "{} has the {} {} (there are {} {}, from 0) {}", row_text(data, row), one, value, count,
+            many, remedy);
   }
 }
 
@@ -192,8 +198,10 @@ DataFile read_data(const std::string& path, Tokens tokens) {
   if (data.target_sets > 0) {
     check_values(data, "target", data.target, data.target_sets, false);
   } else {
-    check_classes(data);
+    check_length(data, "label", data.label.size(), data.rows);
+    check_named(data, "label", "classes", data.label, data.classes);
   }
+  if (!data.task.empty()) check_named(data, "task", "tasks", data.task, data.tasks);
   check_values(data, "reference", data.reference, 1, false);
   check_values(data, "reference_variance", data.reference_variance, 1, true);
   check_values(data, "noise_variance", data.noise_variance, data.noise_sets, true);

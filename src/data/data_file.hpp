@@ -34,6 +34,8 @@ struct DataFile {
   std::vector<double> noise_variance;
   std::int64_t noise_sets = 1;
   std::vector<std::int64_t> group;       // optional (rows): never split between train and test
+  std::vector<std::int32_t> task;        // optional (rows) in [0, tasks)
+  std::vector<std::string> tasks;        // names
   std::vector<std::int64_t> source_row;  // (rows), distinct; 0 ... rows-1 when the file has none
 
   std::int64_t length(std::int64_t row) const {

@@ -100,6 +100,8 @@ store::SampleTable table_of(const data::DataFile& file, const std::vector<std::i
   t.noise_variance = pick(file.noise_variance, rows, file.noise_sets);
   t.noise_sets = file.noise_sets;
   t.group = pick(file.group, rows);
+  t.task = pick(file.task, rows);
+  t.tasks = file.tasks;
   return t;
 }
 

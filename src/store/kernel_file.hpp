@@ -33,6 +33,8 @@ struct SampleTable {
   std::vector<double> noise_variance;  // (samples, noise_sets) row-major
   std::int64_t noise_sets = 1;         // 1: for all label sets, or label_sets
   std::vector<std::int64_t> group;
+  std::vector<std::int32_t> task;  // with `tasks`
+  std::vector<std::string> tasks;
 };
 
 struct KernelSet {

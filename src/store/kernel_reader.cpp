@@ -121,6 +121,9 @@ SampleTable KernelReader::samples(const std::string& set) const {
   get("reference", table.reference);
   get("reference_variance", table.reference_variance);
   get("group", table.group);
+  get("task", table.task);
+  if (!table.task.empty())
+    table.tasks = h5::read_strings(h5::open_object(impl_->file, parent + "task"), "tasks");
   if (!table.label.empty())
     table.classes = h5::read_strings(h5::open_object(impl_->file, parent + "label"), "classes");
   if (h5::exists(impl_->file, parent + "target")) {

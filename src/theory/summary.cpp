@@ -184,6 +184,7 @@ json theory_summary(const TheoryInputs& inputs) {
         "no labels: learning curve, noise, norm and stopping times need a data file "
         "with labels or targets");
   }
+  if (inputs.tasks.size() > 1) report["tasks"] = task_reports(context);
   if (report["labels"].size() > 1) report["label_means"] = label_means(report["labels"]);
   if (!report["labels"].empty()) {
     caveats.push_back(

@@ -39,6 +39,8 @@ struct TheoryInputs {
   std::vector<double> kernel;        // (subset, subset) row-major, not centred, not divided by n
   std::vector<double> reference, reference_variance;  // (n)
   std::vector<std::int64_t> group;                    // (n); empty = every row its own
+  std::vector<std::int32_t> task{};                   // (n) index into tasks; empty = one task
+  std::vector<std::string> tasks{};                   // names
   std::uint64_t seed = 1;                             // of all draws
   std::size_t law_draws = theory::law_draws;  // from a law of decay to judge it; 0 = none is judged
 };

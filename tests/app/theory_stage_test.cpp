@@ -14,6 +14,7 @@
 #include "support/files.hpp"
 #include "theory/learning_study.hpp"
 #include "theory/linear_algebra.hpp"
+#include "theory/task_vectors.hpp"
 #include "theory/test_kernels.hpp"
 
 namespace ntk::app {
@@ -118,6 +119,13 @@ class TheoryStage : public testing::Test {
     return run_theory(MPI_COMM_SELF, job);
   }
 
+  // For another example in the same directory.
+  void forget() {
+    for (const char* name : {"kernel.h5", "spectrum.h5", "theory.json"}) {
+      std::filesystem::remove(job.run.directory + "/" + name);
+    }
+  }
+
   Job job;
 };
 
@@ -195,8 +203,7 @@ TEST_F(TheoryStage, LabelSetsHaveNamesAndNoisesOfTheirOwn) {
   job.theory.seeds = 3;
   job.theory.test_samples = 30;
   const auto alone = theory_of(example).at("kernels").at("total");
-  std::filesystem::remove(job.run.directory + "/kernel.h5");
-  std::filesystem::remove(job.run.directory + "/spectrum.h5");
+  forget();
   auto& samples = example.samples;
   theory::test::Draw draw(73);
   std::vector<double> targets, noises;
@@ -229,6 +236,43 @@ TEST_F(TheoryStage, LabelSetsHaveNamesAndNoisesOfTheirOwn) {
     EXPECT_NEAR(a[r]["risk"][1], b.at("rules")[r]["risk"][1], 1e-9) << a[r]["rule"];
   }
   EXPECT_GT(curves.at(0).at("rules")[0]["risk"][1], 2 * a[0]["risk"][1].get<double>());
+}
+
+TEST_F(TheoryStage, TasksOfTheDataAreCompared) {
+  Example example;
+  job.theory.seeds = 2;
+  EXPECT_FALSE(theory_of(example).at("kernels").at("total").contains("tasks"));
+  forget();
+  example.samples.tasks = {"films", "books"};
+  for (std::size_t i = 0; i < rows; ++i) {
+    example.samples.task.push_back(static_cast<std::int32_t>(i / 3 % 2));
+  }
+  const auto theory = theory_of(example);
+  const auto& tasks = theory.at("kernels").at("total").at("tasks");
+  ASSERT_EQ(tasks.size(), 1u);
+  const theory::TaskRows direct{example.total(),
+                                example.samples.task,
+                                example.samples.tasks,
+                                example.samples.group,
+                                example.samples.target,
+                                example.samples.reference,
+                                example.samples.reference_variance};
+  const auto expected = theory::tasks_report(direct, 1);
+  EXPECT_NEAR(value(tasks[0].at("additivity_error")), value(expected.at("additivity_error")), 1e-9);
+  EXPECT_NEAR(tasks[0].at("tasks")[1].at("sum"), expected.at("tasks")[1].at("sum"), 1e-9);
+  std::string table;
+  for (const auto& line : theory_table(theory)) table += line + "\n";
+  for (const char* word : {"alignment films/books", "books: risk", "best coefficient"}) {
+    EXPECT_NE(table.find(word), std::string::npos) << word << "\n" << table;
+  }
+
+  // Too few rows of a task are a limit, said in words.
+  forget();
+  std::fill(example.samples.task.begin() + 30, example.samples.task.end(), 0);
+  const auto few = theory_of(example).at("kernels").at("total");
+  EXPECT_TRUE(few.at("tasks").empty());
+  EXPECT_NE(few.at("limits").dump().find("task books has 15 rows"), std::string::npos)
+      << few.at("limits");
 }
 
 TEST_F(TheoryStage, KeepsThePointsOfAStoppedRun) {

@@ -66,6 +66,31 @@ TEST_F(Data, NoiseOfEveryLabelSetAndTheirNames) {
   }
 }
 
+TEST_F(Data, TasksHaveNames) {
+  Steps steps = good_steps();
+  const auto tasks = [&](const Int32s& values, const std::vector<std::string>& names) {
+    steps["task"] = [=](Writer& w) {
+      w.put("task", values);
+      if (!names.empty()) w.put_texts("task", "tasks", names);
+    };
+  };
+  tasks({1, 0, 1}, {"films", "bücher"});
+  EXPECT_THAT(read(steps).task, ElementsAre(1, 0, 1));
+  EXPECT_THAT(read(steps).tasks, ElementsAre("films", "bücher"));
+  EXPECT_TRUE(read(good_steps()).task.empty());
+  tasks({1, 0, 2}, {"films", "bücher"});
+  EXPECT_THAT(error(steps), AllOf(HasSubstr("row 2 (source_row 20)"), HasSubstr("the task 2"),
+                                  HasSubstr("2 tasks")));
+  tasks({0, 0, -1}, {"films"});
+  EXPECT_THAT(error(steps), HasSubstr("the task -1"));
+  tasks({0, 0}, {"films"});
+  EXPECT_THAT(error(steps), HasSubstr("task"));
+  tasks({0, 1, 1}, {"films", "films"});
+  EXPECT_THAT(error(steps), HasSubstr("not distinct"));
+  tasks({0, 0, 0}, {});
+  EXPECT_THAT(error(steps), HasSubstr("the attribute tasks"));
+}
+
 TEST_F(Data, ClassesOfVariableAndFixedLength) {
   const DataFile data = read(labelled_steps());
   EXPECT_THAT(data.label, ElementsAre(1, 0, 2));

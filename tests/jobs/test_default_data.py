@@ -98,6 +98,15 @@ class Rows(unittest.TestCase):
         self.assertEqual(rows, [row for row in alone if row[0] not in ("4", "8")])
         self.assertIn("t11", seen)
 
+    def test_sets_together_keep_their_groups_apart(self):
+        movies = default_data.make_rows("movies", *self.make(6, 3), 3, set())
+        tweets = default_data.make_rows("tweets", *self.make(3, 0), 0, set())
+        rows = default_data.as_task("movies", movies) + default_data.as_task("tweets", tweets)
+        self.assertEqual([row[-2:] for row in rows], [
+            *([["movies/0", "movies"]] * 3), *([["movies/1", "movies"]] * 3),
+            ["tweets/0", "tweets"], ["tweets/1", "tweets"], ["tweets/2", "tweets"]])
+        self.assertEqual([row[:6] for row in rows], [row[:6] for row in movies + tweets])
+
     def test_texts_and_ratings_are_joined_by_id(self):
         texts = {"1": "one", "2": "two"}
         ratings = {"2": [2, 2, 2], "1": [1, 1, 1]}

@@ -195,6 +195,17 @@ class PrepareData(unittest.TestCase):
         one = ("--target", "u", "--noise-variance", "nu")
         self.assertEqual(self.prepared(source, *one)[0]["noise_variance"].tolist(), [0.5, 1])
 
+    def test_tasks_are_named_in_order_of_appearance(self):
+        source = self.write("in.tsv", "text\ty\tt\na\t1\tz\nred\t3\tb\nfox\t5\tz\n")
+        data, _, _ = self.prepared(source, "--target", "y", "--task", "t")
+        self.assertEqual((data["task"].tolist(), data["task"].dtype), ([0, 1, 0], np.int32))
+        with h5py.File(self.output) as file:
+            self.assertEqual(list(file["task"].attrs["tasks"]), ["z", "b"])
+        source = self.write("in.tsv", "text\ty\tt\na\t1\t \n")
+        self.output.unlink()
+        self.refused(3, source, "--target", "y", "--task", "t",
+                     says=["line 2", "'t' is empty", "--task"])
+
     def test_whole_groups_are_drawn(self):
         groups = [0, 0, 1, 1, 1, 2, 2, 3, 0, 3]
         source = self.write("in.tsv", "text\ty\tg\n" + "".join(
