@@ -9,8 +9,15 @@ Each row's `rating` is that of one person drawn at random, `reference` the mean 
 `reference_variance` the variance of that mean and `noise_variance` the sample variance of the
 others. So every row has one noisy label, a good estimate of the truth and the size of the noise.
 
-Makes models/all-MiniLM-L6-v2/, data/{movies,tweets,amazon,nyt}.{tsv,h5}. Does nothing when these
-are in place and were made by this version of the scripts.
+NAME_raters.tsv has the same rows with the noise in four doses: `q1`, `q2`, `q4`, `q7` are means
+over the first 1, 2, 4, 7 of seven people drawn (the first of whom gave `rating`), `noise_q1` ... the
+variances of these means, and the reference is the mean of all people who are none of the seven.
+
+domains.tsv is all four of the first kind together, each of them a task.
+
+Makes models/all-MiniLM-L6-v2/, data/{movies,tweets,amazon,nyt}{,_raters}.{tsv,h5} and
+data/domains.{tsv,h5}. Does nothing when these are in place and were made by this version of the
+scripts.
 Exit codes: those of prepare_data.py.
 """
 
@@ -54,6 +61,9 @@ ARCHIVE = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 SETS = [("movies", "movieReviewSnippets", BLOCK), ("tweets", "tweets", 0),
         ("amazon", "amazonReviewSnippets", 0), ("nyt", "nytEditorialSnippets", 0)]
 COLUMNS = ["id", "text", "rating", "reference", "reference_variance", "noise_variance"]
+DOSES = (1, 2, 4, 7)  # people whose ratings are averaged
+LABELS, NOISES = [f"q{q}" for q in DOSES], [f"noise_q{q}" for q in DOSES]
+DOSE_COLUMNS = ["id", "text", *LABELS, "reference", "reference_variance", *NOISES]
 
 
 # --- cleaning: pure functions ---------------------------------------------------------------------
@@ -79,23 +89,36 @@ def parse_ratings(data):
     return {key: json.loads(ratings) for key, _mean, _deviation, ratings in parse_lines(data)}
 
 
-def split_ratings(ratings, position):
-    """One person's rating, and mean, variance of the mean, and sample variance of the others'."""
-    others = ratings[:position] + ratings[position + 1:]
+def one_rater(ratings, people):
+    """The first person's rating, and mean, variance of the mean, and sample variance of the
+    others'."""
+    others = [ratings[person] for person in people[1:]]
     variance = statistics.variance(others)
-    return ratings[position], statistics.mean(others), variance / len(others), variance
+    return ratings[people[0]], statistics.mean(others), variance / len(others), variance
 
 
-def draw_position(name, key, people):
-    """Which of `people` is drawn. Depends on set and key alone, so no row shifts another's draw;
-    rows of a block share a key and therefore the person."""
-    return int(random.Random(f"{SEED}/{name}/{key}").random() * people)
+def doses(ratings, people):
+    """Means over the first 1, 2, 4, 7 people; mean and variance of the mean of those after them;
+    variances of the first means, by the sample variance of those after them."""
+    ordered = [ratings[person] for person in people]
+    others = ordered[DOSES[-1]:]
+    variance = statistics.variance(others)
+    return (*(statistics.mean(ordered[:q]) for q in DOSES), statistics.mean(others),
+            variance / len(others), *(variance / q for q in DOSES))
 
 
-def make_rows(name, texts, ratings, block, seen):
-    """Table rows of one set. The two files list some rows in different order: joined by id. A text
-    already in `seen` is left out; `seen` grows. With `block`, rows get a group: the block of
-    consecutive rows of the source that they come from."""
+def draw_people(name, key, people):
+    """The positions of all people in random order. Depends on set, key and their number alone, so
+    no row shifts another's draw; rows of a block share a key and therefore the people."""
+    generator = random.Random(f"{SEED}/{name}/{key}")
+    left = list(range(people))
+    return [left.pop(int(generator.random() * len(left))) for _ in range(people)]
+
+
+def make_rows(name, texts, ratings, block, seen, values=one_rater):
+    """Table rows of one set, their numbers by `values`. The two files list some rows in different
+    order: joined by id. A text already in `seen` is left out; `seen` grows. With `block`, rows get
+    a group: the block of consecutive rows of the source that they come from."""
     if texts.keys() != ratings.keys():
         raise Problem(BAD_INPUT, f"texts and ratings of '{name}' have different ids",
                       "the archive is not the expected one", "Remove data/ and fetch it again.")
@@ -105,11 +128,17 @@ def make_rows(name, texts, ratings, block, seen):
             continue
         seen.add(text)
         group = number // block if block else None
-        people = ratings[key]
-        position = draw_position(name, group if block else key, len(people))
-        row = [key, text, *split_ratings(people, position)]
+        people = draw_people(name, group if block else key, len(ratings[key]))
+        row = [key, text, *values(ratings[key], people)]
         rows.append(row + [group] if block else row)
     return rows
+
+
+def as_task(name, rows):
+    """Rows of a set for a table of several: with a group of that set, or of its own, and a task."""
+    width = len(COLUMNS)
+    return [[*row[:width], f"{name}/{row[width] if len(row) > width else row[0]}", name]
+            for row in rows]
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -162,39 +191,51 @@ def unpack_model():
     return files
 
 
-def write_table(path, rows, grouped):
+def write_table(path, columns, rows):
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(COLUMNS + ["group"] * grouped)
+    writer.writerow(columns)
     writer.writerows(rows)
     replace(path, text.getvalue().encode("utf-8"))
 
 
+def make_set(name, columns, rows, labels, noises):
+    """A table and its data file; returns both."""
+    table, output = DATA / f"{name}.tsv", DATA / f"{name}.h5"
+    write_table(table, columns, rows)
+    more = [word for column in ("group", "task") if column in columns
+            for word in (f"--{column}", column)]
+    code = prepare_data.main(
+        ["--model", str(MODEL), "--input", str(table), "--text", "text",
+         "--target", ",".join(labels), "--reference", "reference",
+         "--reference-variance", "reference_variance", "--noise-variance", ",".join(noises),
+         *more, "-o", str(output)])
+    if code:
+        sys.exit(code)
+    return [table, output]
+
+
 def make_sets():
-    """The four tables and their data files; returns the files."""
+    """The tables of the four sets and their data files; returns the files."""
     with tarfile.open(fetch(*RATINGS)) as source:
         inner = source.extractfile(ARCHIVE).read()
-    seen, files = set(), []
+    seen, files, together = set(), [], []
     with tarfile.open(fileobj=io.BytesIO(inner)) as archive:
         for name, stem, block in SETS:
             def read(kind):
                 return archive.extractfile(f"hutto_ICWSM_2014/{stem}_{kind}.txt").read()
             texts = parse_texts(read("GroundTruth"))
-            rows = make_rows(name, texts, parse_ratings(read("anonDataRatings")), block, seen)
+            ratings = parse_ratings(read("anonDataRatings"))
+            dosed = make_rows(name, texts, ratings, block, set(seen), doses)
+            rows = make_rows(name, texts, ratings, block, seen)
             print(f"{name}: {len(texts)} rows, {len(texts) - len(rows)} with a text seen before "
                   "left out")
-            table, output = DATA / f"{name}.tsv", DATA / f"{name}.h5"
-            write_table(table, rows, bool(block))
-            code = prepare_data.main(
-                ["--model", str(MODEL), "--input", str(table), "--text", "text",
-                 "--target", "rating", "--reference", "reference",
-                 "--reference-variance", "reference_variance",
-                 "--noise-variance", "noise_variance",
-                 *(["--group", "group"] if block else []), "-o", str(output)])
-            if code:
-                sys.exit(code)
-            files += [table, output]
-    return files
+            grouped = ["group"] * bool(block)
+            files += make_set(name, COLUMNS + grouped, rows, ["rating"], ["noise_variance"])
+            files += make_set(f"{name}_raters", DOSE_COLUMNS + grouped, dosed, LABELS, NOISES)
+            together += as_task(name, rows)
+    return files + make_set("domains", COLUMNS + ["group", "task"], together, ["rating"],
+                            ["noise_variance"])
 
 
 # --- the program ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import io
 import os
+import random
 import sys
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from source_table import (BAD_INPUT, IO, USAGE, Problem, groups_of, labels_of, numbers_of,
-                          read_table, texts_of)
+                          read_table, tasks_of, texts_of)
 
 ENCODE_ROWS = 4096  # texts tokenised at a time
 
@@ -75,6 +76,22 @@ def encode(tokenizer, table, texts, pairs):
     return np.concatenate(tokens), offsets, np.concatenate(types), truncated
 
 
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def drawn_rows(groups, wanted, seed):
+    """Indexes of the rows of whole groups, drawn at random until they are at least so many."""
+    if not 0 < wanted <= len(groups):
+        raise Problem(USAGE, f"--sample-groups {wanted} does not fit",
+                      f"the table has {len(groups)} rows", "Give a number from 1 to that.")
+    numbers, sizes = np.unique(groups, return_counts=True)
+    # By random() alone, whose sequence Python promises to keep.
+    generator = random.Random(seed)
+    order = sorted(range(len(numbers)), key=[generator.random() for _ in numbers].__getitem__)
+    needed = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
+    return np.flatnonzero(np.isin(groups, numbers[order[:needed]]))
+
+
 # --- the program ----------------------------------------------------------------------------------
 
 
@@ -95,13 +112,18 @@ def parse(arguments):
     add("--classes", metavar="A,B,...", help="fixes the order of classes (with --label)")
     add("--reference", metavar="COLUMN", help="what the target would be without noise")
     add("--reference-variance", metavar="COLUMN", help="variance of the reference")
-    add("--noise-variance", metavar="COLUMN", help="variance of the target's noise")
+    add("--noise-variance", metavar="COLUMN[,COLUMN...]",
+        help="variance of the target's noise; several columns: one for each target")
     add("--group", metavar="COLUMN", help="rows never split between train and test")
     add("--labels-only", action="store_true",
         help="write no tokens (no --model, --text): other labels for a kernel that is there")
     add("--source-row", metavar="COLUMN",
         help="with --labels-only: the row of the kernel's source table that each row is about "
              "(unset: rows are in that table's order)")
+    add("--task", metavar="COLUMN", help="tasks that the rows belong to: names or numbers")
+    add("--sample-groups", type=int, metavar="ROWS",
+        help="keep whole groups only, drawn at random until they have so many rows")
+    add("--seed", type=int, default=1, metavar="S", help="of --sample-groups (1)")
     add("--max-tokens", type=int, default=128, metavar="N", help="special ones included (128)")
     add("--encoding", default="utf-8", help="of the text file (utf-8)")
     add("--no-quotes", action="store_true", help="quotes in a TSV or CSV file are plain text")
@@ -128,7 +150,26 @@ def parse(arguments):
         if "" in options.classes or len(set(options.classes)) < len(options.classes):
             parser.error("--classes names a class twice or an empty one (each is an output) "
                          "Give every class once.")
+    if options.target is not None:
+        options.target = columns_of(parser, "--target", options.target)
+    if options.noise_variance is not None:
+        options.noise_variance = columns_of(parser, "--noise-variance", options.noise_variance)
+        sets = len(options.target) if options.target else 1
+        if len(options.noise_variance) not in (1, sets):
+            parser.error(f"--noise-variance names {len(options.noise_variance)} columns (there "
+                         f"are {sets} label sets) Name one for all of them, or one for each.")
+    if options.sample_groups is not None and not options.group:
+        parser.error("--sample-groups without --group (it draws whole groups) Name their column.")
     return options
+
+
+def columns_of(parser, option, text):
+    """The columns that an option lists."""
+    columns = [column.strip() for column in text.split(",")]
+    if "" in columns or (option == "--target" and len(set(columns)) < len(columns)):
+        parser.error(f"{option} {text} names a column twice or an empty one (label sets go by "
+                     "their columns' names) Give every column once.")
+    return columns
 
 
 def write(path, datasets, label_attributes, attributes):
@@ -174,17 +215,22 @@ def label_columns(table, options):
         values["label"], classes = labels_of(table, options.label, options.classes)
         label_attributes = [("label", "classes", classes)]
     else:
-        columns = options.target.split(",")
+        columns = options.target
         values["target"] = np.column_stack([numbers_of(table, c, "--target") for c in columns])
         label_attributes = [("target", "columns", columns)]
     if options.reference:
         values["reference"] = numbers_of(table, options.reference, "--reference")
-    for name in ("reference_variance", "noise_variance"):
-        column = getattr(options, name)
-        if column:
-            values[name] = numbers_of(table, column, "--" + name.replace("_", "-"), least=0)
+    if options.reference_variance:
+        values["reference_variance"] = numbers_of(table, options.reference_variance,
+                                                  "--reference-variance", least=0)
+    if options.noise_variance:
+        noise = [numbers_of(table, c, "--noise-variance", least=0) for c in options.noise_variance]
+        values["noise_variance"] = np.column_stack(noise) if len(noise) > 1 else noise[0]
     if options.group:
         values["group"] = groups_of(table, options.group)
+    if options.task:
+        values["task"], tasks = tasks_of(table, options.task)
+        label_attributes.append(("task", "tasks", tasks))
     return values, label_attributes
 
 
@@ -200,6 +246,12 @@ def prepare_labels(options):
 
 def prepare(options):
     table, source_sha256 = read_table(options.input, options.encoding, not options.no_quotes)
+    source_row = np.arange(1, len(table.rows) + 1, dtype=np.int64)
+    if options.sample_groups is not None:
+        kept = drawn_rows(groups_of(table, options.group), options.sample_groups, options.seed)
+        table.rows = [table.rows[i] for i in kept]
+        table.places = [table.places[i] for i in kept]
+        source_row = source_row[kept]
     texts = texts_of(table, options.text, "--text")
     pairs = texts_of(table, options.text2, "--text2") if options.text2 else None
     values, label_attributes = label_columns(table, options)
@@ -210,7 +262,7 @@ def prepare(options):
     if pairs:
         datasets["token_type"] = types
     datasets |= values
-    datasets["source_row"] = np.arange(1, len(texts) + 1, dtype=np.int64)
+    datasets["source_row"] = source_row
 
     attributes = {"format": "ntkspectra-data", "format_version": 1, "source_file": table.name,
                   "source_sha256": source_sha256, "tokenizer_sha256": tokenizer_sha256,
@@ -218,6 +270,9 @@ def prepare(options):
                   "truncated_rows": truncated}
     if pairs:
         attributes["text2_column"] = options.text2
+    if options.sample_groups is not None:
+        attributes["sample_groups"] = options.sample_groups
+        attributes["sample_seed"] = options.seed
     write(options.output, datasets, label_attributes, attributes)
     lengths = np.diff(offsets)
     print(f"{options.output}: {len(texts)} rows, {lengths.min()} to {lengths.max()} tokens "

@@ -4,31 +4,13 @@
 # twice.
 set -euo pipefail
 start=$SECONDS
-# shellcheck source=jobs/setup.sh
-source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=jobs/study.sh
+source "$(dirname "${BASH_SOURCE[0]}")/study.sh"
 
-say "building"
-cmake --build --preset release -j "$cpus" --target ntk
-
-say "model and data"
-.venv/bin/python jobs/default_data.py
-
-# Two ranks where there are two processors. Open MPI counts cores, so where both are hardware
-# threads of one core it has to be told that they count.
-ranks=1 placement=()
-if [[ $cpus -ge 2 ]]; then
-  ranks=2
-  [[ $(lscpu -p=CORE,SOCKET | grep -v '^#' | sort -u | wc -l) != 1 ]] ||
-    placement=(--use-hwthread-cpus)
-fi
-# A rank computes on a GPU of its own where the program finds one.
-if ! build/release/ntk version | grep -q '^cuda: none' && nvidia-smi -L 2>/dev/null | grep -q GPU; then
-  ranks=1 placement=()
-fi
 job=jobs/movies.toml
 say "running $job on $ranks rank(s)"
 run_start=$SECONDS
-mpirun -n "$ranks" "${placement[@]}" build/release/ntk run "$job"
+mpirun -n "$ranks" "${placement[@]}" "$program" run "$job"
 run_time=$((SECONDS - run_start))
 
 directory=$(sed -n 's/^directory *= *"\(.*\)".*/\1/p' "$job")

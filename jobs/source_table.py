@@ -239,6 +239,13 @@ def labels_of(table, column, classes=None):
     return np.array([index[name] for name in names], dtype=np.int32), classes
 
 
+def tasks_of(table, column):
+    """A task index a row (int32) and the tasks' names, in order of appearance."""
+    names = names_of(table, column, "--task")
+    tasks = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([tasks[name] for name in names], dtype=np.int32), list(tasks)
+
+
 def groups_of(table, column):
     """A group number a row (int64): as given when all are whole numbers, else in order of
     appearance from 0."""

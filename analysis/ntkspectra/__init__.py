@@ -8,7 +8,8 @@
     y = run.samples()["target"]
     table = run.samples_frame()         # the same as a pandas DataFrame, where pandas is installed
 
-`ntk-report RUN` (ntkspectra.report) makes an HTML report of a run directory.
+`ntk-report RUN` (ntkspectra.report) makes an HTML report of a run directory, `ntk-compare RUN...`
+(ntkspectra.compare) tables and figures of several.
 """
 
 from __future__ import annotations

@@ -54,12 +54,12 @@ theory::StudyRows study_rows(const theory::TheoryInputs& inputs) {
   }
   rows.group = theory::at_rows(inputs.group, samples);
   rows.truth = theory::at_samples(inputs.truth, samples);
-  std::vector<double> noise = inputs.noise_variances;
-  if (inputs.noise_source == theory::NoiseSource::estimate) noise.clear();
-  if (inputs.noise_source == theory::NoiseSource::number) {
-    noise.assign(static_cast<std::size_t>(inputs.samples) * rows.outputs, inputs.noise_number);
-  }
   for (const auto& labels : inputs.labels) {
+    std::vector<double> noise = labels.noise_variances;
+    if (inputs.noise_source == theory::NoiseSource::estimate) noise.clear();
+    if (inputs.noise_source == theory::NoiseSource::number) {
+      noise.assign(labels.values.size(), inputs.noise_number);
+    }
     rows.labels.push_back({labels.name, pick(labels.values), pick(noise), pick(inputs.reference),
                            pick(inputs.reference_variance)});
   }
@@ -91,8 +91,10 @@ theory::StudyPlan plan_of(const Job& job, const theory::StudyRows& rows) {
       "{} samples beside {} test samples are too few (the smallest training set has {}) use more "
       "samples",
       split.pool.size(), test_samples, theory::least_training_rows);
-  return theory::plan_study(std::move(split), std::move(sizes),
-                            static_cast<std::size_t>(asked.seeds), seed);
+  auto plan = theory::plan_study(std::move(split), std::move(sizes),
+                                 static_cast<std::size_t>(asked.seeds), seed);
+  plan.single_rows = asked.draw == "rows";
+  return plan;
 }
 
 // All points, done or from before, on the first rank.

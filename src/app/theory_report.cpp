@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "app/task_rows.hpp"
 #include "app/theory_closing.hpp"
 #include "app/theory_text.hpp"
 
@@ -224,6 +225,10 @@ void kernel_rows(Table& table, const std::string& name, const json& report) {
     evaluation_rows(table, set, study_of(report, set.at("name").get<std::string>()));
   }
   class_rows(table, report);
+  if (report.contains("tasks") && !report.at("tasks").empty()) {
+    const auto rows = task_rows(report.at("tasks")[0]);
+    for (std::size_t r = 0; r < rows.size(); ++r) table.row(r == 0 ? "tasks" : "", rows[r]);
+  }
   for (const auto& line : report.at("limits")) table.row("limit", line.get<std::string>());
 }
 

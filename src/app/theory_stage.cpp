@@ -107,6 +107,13 @@ std::vector<double> read_subset(const store::KernelReader& kernel,
   return matrix;
 }
 
+// By its column in the source table, where there are several.
+std::string target_name(const store::SampleTable& samples, std::int64_t set) {
+  if (samples.label_sets == 1) return "target";
+  if (samples.target_names.empty()) return fmt::format("target {}", set + 1);
+  return samples.target_names[static_cast<std::size_t>(set)];
+}
+
 std::vector<theory::LabelSet> label_sets(const Job& job, const store::SampleTable& samples,
                                          const std::vector<spectrum::Field>& fields, hid_t file,
                                          const std::string& place) {
@@ -123,14 +130,21 @@ std::vector<theory::LabelSet> label_sets(const Job& job, const store::SampleTabl
             field.columns, classes ? "class indicators" : "targets", outputs.columns,
             classes ? ", or a kernel with kernel.outputs = \"logits\" or \"mean_diagonal\"" : "");
   }
+  // The variance is that of targets.
+  const auto noise = classes ? ProjectedField{} : read_field(fields, "noise_variance", file, place);
   std::vector<theory::LabelSet> sets;
   for (std::int64_t c = 0; c < field.columns; ++c) {
     theory::LabelSet set;
-    set.name = !classes ? (field.columns == 1 ? "target" : fmt::format("target {}", c + 1))
+    set.name = !classes             ? target_name(samples, c)
                : field.columns == 1 ? "classes"
                                     : "class " + samples.classes[static_cast<std::size_t>(c)];
     set.values = column(field.values, field.columns, c);
     set.projections = column(field.projections, field.columns, c);
+    if (noise.columns > 0) {
+      const std::int64_t of = noise.columns > 1 ? c : 0;
+      set.noise_variances = column(noise.values, noise.columns, of);
+      set.noise_modes = column(noise.projections, noise.columns, of);
+    }
     auto products = column(field.products, field.columns, c);
     if (keep) {
       const std::int64_t of = classes ? c : 0;
@@ -221,14 +235,12 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   const auto fields =
       spectrum::fields_of(samples, outputs, kernel.output_columns(), kernel.rows_per_sample());
   inputs.labels = label_sets(job, samples, fields, spectrum, projections);
-  if (!samples.target.empty()) {  // the variance is that of targets
-    auto noise = read_field(fields, "noise_variance", spectrum, projections);
-    inputs.noise_variances = std::move(noise.values);
-    inputs.noise_modes = std::move(noise.projections);
-    if (!inputs.noise_variances.empty() && h5::exists(spectrum, place + "/diagonal")) {
-      inputs.noise_sums = theory::noise_moments(inputs.noise_variances,
-                                                h5::read<double>(spectrum, place + "/diagonal"),
-                                                h5::read<double>(spectrum, place + "/row_squares"));
+  if (h5::exists(spectrum, place + "/diagonal")) {
+    const auto diagonal = h5::read<double>(spectrum, place + "/diagonal"),
+               squares = h5::read<double>(spectrum, place + "/row_squares");
+    for (auto& set : inputs.labels) {
+      if (set.noise_variances.empty()) continue;
+      set.noise_sums = theory::noise_moments(set.noise_variances, diagonal, squares);
     }
   }
   inputs.truth = class_truth(samples, samples, inputs.f0_kept ? outputs : std::vector<double>());
@@ -242,6 +254,8 @@ theory::TheoryInputs read_theory_inputs(const Job& job, const std::string& name,
   }
   inputs.kernel = read_subset(kernel, terms, inputs.subset);
   inputs.group = samples.group;
+  inputs.task = samples.task;
+  inputs.tasks = samples.tasks;
   if (!samples.target.empty()) {
     inputs.reference = samples.reference;
     inputs.reference_variance = samples.reference_variance;
@@ -269,6 +283,7 @@ json run_theory(MPI_Comm comm, const Job& job) {
                       {"schedule", job.theory.schedule},
                       {"loss", job.theory.loss},
                       {"optimiser", job.theory.optimiser},
+                      {"draw", job.theory.draw},
                       {"seed", job.run.seed},
                       {"kernels", job.spectrum.kernels}};
   std::optional<store::KernelReader> kernel;

@@ -78,6 +78,7 @@ struct Job {
     std::string schedule = "constant";  // constant | linear
     std::string loss = "mean";  // mean | sum_outputs | half_mean | half_sum_outputs | cross_entropy
     std::string targets;        // a file of labels; empty = the kernel's own
+    std::string draw = "groups";  // groups | rows: what training sets are drawn by
   } theory;
   bool has_spectrum = false;  // the table stands in the job file: `ntk run` does that stage
   bool has_theory = false;

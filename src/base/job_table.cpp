@@ -353,6 +353,9 @@ std::vector<JobKey> make_keys() {
       text_key("theory", "optimiser", "sgd | adam (not converted)", NTK_FIELD(S, theory.optimiser),
                {"sgd", "adam"}),
       targets,
+      text_key("theory", "draw",
+               "training sets: whole groups | single rows (none shares a group with the test set)",
+               NTK_FIELD(S, theory.draw), {"groups", "rows"}),
   };
 }
 

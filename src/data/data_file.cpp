@@ -58,23 +58,53 @@ void read_labels(const Hdf5Input& file, DataFile& data) {
   data.target_sets = shape[1];
   require(data.target_sets >= 1, ExitCode::input, "target of {} has no column (no label set) {}",
           data.path, remedy);
+  if (file.has_attribute("target", "columns")) {
+    data.target_names = file.texts("target", "columns");
+    const std::unordered_set<std::string> names(data.target_names.begin(), data.target_names.end());
+    require(static_cast<std::int64_t>(names.size()) == data.target_sets &&
+                names.size() == data.target_names.size() && !names.contains(""),
+            ExitCode::input,
+            "target of {} has {} names for {} label sets (each has one of its own) {}", data.path,
+            data.target_names.size(), data.target_sets, remedy);
+  }
   if (!data.has_tokens) data.rows = shape[0];
   // Shapes, not counts: in a hostile file rows times sets need not fit into 64 bits.
   require(shape[0] == data.rows, ExitCode::input, "target of {} has {} rows ({} were due) {}",
           data.path, shape[0], data.rows, remedy);
 }
 
+void read_noise(const Hdf5Input& file, DataFile& data) {
+  if (file.rank("noise_variance") != 2) {
+    data.noise_variance = file.read<double>("noise_variance", 1);
+    check_length(data, "noise_variance", data.noise_variance.size(), data.rows);
+    return;
+  }
+  std::vector<std::int64_t> shape;
+  data.noise_variance = file.read<double>("noise_variance", 2, &shape);
+  data.noise_sets = shape[1];
+  require(
+      shape[0] == data.rows && (shape[1] == 1 || shape[1] == data.target_sets), ExitCode::input,
+      "noise_variance of {} has the shape ({}, {}) (it has a row a sample, and a column, or one "
+      "for each of the {} label sets) {}",
+      data.path, shape[0], shape[1], data.target_sets, remedy);
+}
+
 void read_columns(const Hdf5Input& file, DataFile& data) {
   for (const auto& [name, column] : {std::pair{"reference", &data.reference},
-                                     {"reference_variance", &data.reference_variance},
-                                     {"noise_variance", &data.noise_variance}}) {
+                                     {"reference_variance", &data.reference_variance}}) {
     if (!file.has(name)) continue;
     *column = file.read<double>(name, 1);
     check_length(data, name, column->size(), data.rows);
   }
+  if (file.has("noise_variance")) read_noise(file, data);
   if (file.has("group")) {
     data.group = file.read<std::int64_t>("group", 1);
     check_length(data, "group", data.group.size(), data.rows);
+  }
+  if (file.has("task")) {
+    data.task = file.read<std::int32_t>("task", 1);
+    check_length(data, "task", data.task.size(), data.rows);
+    data.tasks = file.texts("task", "tasks");
   }
   data.has_source_row = file.has("source_row");
   if (data.has_source_row) {
@@ -119,18 +149,19 @@ void check_tokens(const DataFile& data) {
   }
 }
 
-void check_classes(const DataFile& data) {
-  const auto classes = static_cast<std::int64_t>(data.classes.size());
-  check_length(data, "label", data.label.size(), data.rows);
-  const std::unordered_set<std::string> names(data.classes.begin(), data.classes.end());
-  require(classes > 0 && names.size() == data.classes.size(), ExitCode::input,
-          "classes of {} are {} (each class has one name of its own) {}", data.path,
-          classes == 0 ? "none" : "not distinct", remedy);
+// Names of classes or tasks, and the index of each row.
+void check_named(const DataFile& data, const char* one, const char* many,
+                 const std::vector<std::int32_t>& values, const std::vector<std::string>& names) {
+  const auto count = static_cast<std::int64_t>(names.size());
+  const std::unordered_set<std::string> distinct(names.begin(), names.end());
+  require(count > 0 && distinct.size() == names.size(), ExitCode::input,
+          "{} of {} are {} (each has one name of its own) {}", many, data.path,
+          count == 0 ? "none" : "not distinct", remedy);
   for (std::int64_t row = 0; row < data.rows; ++row) {
-    const std::int32_t label = data.label[static_cast<std::size_t>(row)];
-    require(label >= 0 && label < classes, ExitCode::input,
-            "{} has the label {} (there are {} classes, from 0) {}", row_text(data, row), label,
-            classes, remedy);
+    const std::int32_t value = values[static_cast<std::size_t>(row)];
+    require(value >= 0 && value < count, ExitCode::input,
+            "{} has the {} {} (there are {} {}, from 0) {}", row_text(data, row), one, value, count,
+            many, remedy);
   }
 }
 
@@ -168,11 +199,13 @@ DataFile read_data(const std::string& path, Tokens tokens) {
   if (data.target_sets > 0) {
     check_values(data, "target", data.target, data.target_sets, false);
   } else {
-    check_classes(data);
+    check_length(data, "label", data.label.size(), data.rows);
+    check_named(data, "label", "classes", data.label, data.classes);
   }
+  if (!data.task.empty()) check_named(data, "task", "tasks", data.task, data.tasks);
   check_values(data, "reference", data.reference, 1, false);
   check_values(data, "reference_variance", data.reference_variance, 1, true);
-  check_values(data, "noise_variance", data.noise_variance, 1, true);
+  check_values(data, "noise_variance", data.noise_variance, data.noise_sets, true);
   return data;
 }
 

@@ -25,12 +25,18 @@ struct DataFile {
   std::vector<std::string> classes;  // names
   std::vector<double> target;        // (rows, target_sets) row-major: label sets for one output
   std::int64_t target_sets = 0;
+  std::vector<std::string> target_names;  // (target_sets), distinct; optional
 
   std::vector<double> reference;           // optional (rows): what a label would be without noise
   std::vector<double> reference_variance;  // optional (rows): variance of the reference
-  std::vector<double> noise_variance;      // optional (rows): variance of a label about it
-  std::vector<std::int64_t> group;         // optional (rows): never split between train and test
-  std::vector<std::int64_t> source_row;    // (rows), distinct; 0 ... rows-1 when the file has none
+  // Optional (rows, noise_sets) row-major: variance of a label about it. noise_sets is 1, the same
+  // variances for all label sets, or target_sets, each its own.
+  std::vector<double> noise_variance;
+  std::int64_t noise_sets = 1;
+  std::vector<std::int64_t> group;       // optional (rows): never split between train and test
+  std::vector<std::int32_t> task;        // optional (rows) in [0, tasks)
+  std::vector<std::string> tasks;        // names
+  std::vector<std::int64_t> source_row;  // (rows), distinct; 0 ... rows-1 when the file has none
   bool has_source_row = false;
 
   std::int64_t length(std::int64_t row) const {

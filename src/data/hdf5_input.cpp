@@ -176,6 +176,20 @@ bool Hdf5Input::has(const std::string& dataset) const {
          link.type == H5L_TYPE_HARD;
 }
 
+bool Hdf5Input::has_attribute(const std::string& dataset, const std::string& attribute) const {
+  return H5Aexists_by_name(file_.id(), dataset.c_str(), attribute.c_str(), H5P_DEFAULT) > 0;
+}
+
+int Hdf5Input::rank(const std::string& dataset) const {
+  if (!has(dataset)) return -1;
+  const Handle set(H5Dopen2(file_.id(), dataset.c_str(), H5P_DEFAULT), H5Dclose);
+  if (!set.valid()) return -1;
+  const Handle layout(H5Dget_create_plist(set.id()), H5Pclose);
+  if (H5Pget_layout(layout.id()) == H5D_VIRTUAL) return -1;
+  const Handle space(H5Dget_space(set.id()), H5Sclose);
+  return space.valid() ? H5Sget_simple_extent_ndims(space.id()) : -1;
+}
+
 template <class T>
 std::vector<T> Hdf5Input::read(const std::string& dataset, int rank,
                                std::vector<std::int64_t>* shape) const {

@@ -47,6 +47,9 @@ class Hdf5Input {
   explicit Hdf5Input(const std::string& path);
 
   bool has(const std::string& dataset) const;
+  bool has_attribute(const std::string& dataset, const std::string& attribute) const;
+  // Number of dimensions; -1 for what `read` refuses before it asks for them.
+  int rank(const std::string& dataset) const;
 
   // All elements, row-major, of a dataset of T (int32_t, int64_t, double; narrower ones of the same
   // kind are converted) with the given rank; `shape` gets its dimensions.

@@ -103,10 +103,14 @@ store::SampleTable table_of(const data::DataFile& file, const std::vector<std::i
   t.classes = file.classes;
   t.target = pick(file.target, rows, file.target_sets);
   t.label_sets = file.target_sets;
+  t.target_names = file.target_names;
   t.reference = pick(file.reference, rows);
   t.reference_variance = pick(file.reference_variance, rows);
-  t.noise_variance = pick(file.noise_variance, rows);
+  t.noise_variance = pick(file.noise_variance, rows, file.noise_sets);
+  t.noise_sets = file.noise_sets;
   t.group = pick(file.group, rows);
+  t.task = pick(file.task, rows);
+  t.tasks = file.tasks;
   return t;
 }
 

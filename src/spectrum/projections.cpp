@@ -43,7 +43,7 @@ std::vector<Field> fields_of(const store::SampleTable& samples, const std::vecto
   };
   add("target", samples.target, samples.label_sets);
   add("reference", samples.reference, 1);
-  add("noise_variance", samples.noise_variance, 1, true);
+  add("noise_variance", samples.noise_variance, samples.noise_sets, true);
   if (!samples.label.empty()) {
     const auto classes = static_cast<std::int64_t>(samples.classes.size());
     std::vector<double> hot(samples.label.size() * samples.classes.size(), 0.0);

@@ -22,7 +22,8 @@ struct Field {
 // Everything known of the training samples, on the rows r = sample * rows_per_sample + output:
 // target (its label sets), reference, label (one-hot: with rows_per_sample = C a single column with
 // 1 where the row's output is the sample's class, else C columns), outputs (likewise), and
-// noise_variance. Quantities of a sample count for each of its rows.
+// noise_variance (one for all label sets, or one for each). Quantities of a sample count for each
+// of its rows.
 std::vector<Field> fields_of(const store::SampleTable& samples, const std::vector<double>& outputs,
                              std::int64_t output_columns, std::int64_t rows_per_sample);
 

@@ -28,8 +28,13 @@ struct SampleTable {
   std::vector<std::string> classes;
   std::vector<double> target;  // (samples, label_sets) row-major
   std::int64_t label_sets = 0;
-  std::vector<double> reference, reference_variance, noise_variance;
+  std::vector<std::string> target_names;  // of the label sets; may be empty
+  std::vector<double> reference, reference_variance;
+  std::vector<double> noise_variance;  // (samples, noise_sets) row-major
+  std::int64_t noise_sets = 1;         // 1: for all label sets, or label_sets
   std::vector<std::int64_t> group;
+  std::vector<std::int32_t> task;  // with `tasks`
+  std::vector<std::string> tasks;
 };
 
 struct KernelSet {

@@ -37,8 +37,9 @@ void check_table(const SampleTable& table, std::int64_t samples, const std::stri
   check(table.target, table.label_sets, "target");
   check(table.reference, 1, "reference");
   check(table.reference_variance, 1, "reference_variance");
-  check(table.noise_variance, 1, "noise_variance");
+  check(table.noise_variance, table.noise_sets, "noise_variance");
   check(table.group, 1, "group");
+  check(table.task, 1, "task");
 }
 
 void check_panels(const std::vector<std::int64_t>& starts, std::int64_t rows_per_sample) {
@@ -68,8 +69,11 @@ void visit_table(const SampleTable& table, std::int64_t samples, Visit visit) {
   one("target", table.target, {samples, table.label_sets});
   one("reference", table.reference, {samples});
   one("reference_variance", table.reference_variance, {samples});
-  one("noise_variance", table.noise_variance, {samples});
+  const bool each = table.noise_sets > 1;
+  one("noise_variance", table.noise_variance,
+      each ? h5::Dims{samples, table.noise_sets} : h5::Dims{samples});
   one("group", table.group, {samples});
+  one("task", table.task, {samples});
 }
 
 // Calls visit(path, values, dims) for all of a set that is known before the first tile.
@@ -106,6 +110,12 @@ void write_known(hid_t file, const KernelSpec& spec, const KernelSet& set) {
   if (!set.samples.label.empty())
     h5::write_attribute(h5::open_object(file, samples_path(set.name) + "/label"), "classes",
                         set.samples.classes);
+  if (!set.samples.task.empty())
+    h5::write_attribute(h5::open_object(file, samples_path(set.name) + "/task"), "tasks",
+                        set.samples.tasks);
+  if (!set.samples.target_names.empty())
+    h5::write_attribute(h5::open_object(file, samples_path(set.name) + "/target"), "columns",
+                        set.samples.target_names);
 }
 
 }  // namespace
@@ -388,6 +398,15 @@ std::vector<std::string> altered_datasets(hid_t file, const KernelSpec& spec) {
   for (const auto& set : spec.sets)
     if (!set.samples.label.empty())
       compare(samples_path(set.name) + "/label", "classes", set.samples.classes);
+  for (const auto& set : spec.sets)
+    if (!set.samples.task.empty())
+      compare(samples_path(set.name) + "/task", "tasks", set.samples.tasks);
+  for (const auto& set : spec.sets) {  // files of version 0.1.0 can be without these names
+    const std::string target = samples_path(set.name) + "/target";
+    if (!set.samples.target_names.empty() && h5::exists(file, target) &&
+        h5::has_attribute(h5::open_object(file, target), "columns"))
+      compare(target, "columns", set.samples.target_names);
+  }
   compare("/evaluate", "sets", set_names(spec));
   compare("/kernel/groups", "groups", spec.groups);
   return altered;

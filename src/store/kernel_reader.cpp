@@ -120,14 +120,31 @@ SampleTable KernelReader::samples(const std::string& set) const {
   get("label", table.label);
   get("reference", table.reference);
   get("reference_variance", table.reference_variance);
-  get("noise_variance", table.noise_variance);
   get("group", table.group);
+  get("task", table.task);
+  if (!table.task.empty())
+    table.tasks = h5::read_strings(h5::open_object(impl_->file, parent + "task"), "tasks");
   if (!table.label.empty())
     table.classes = h5::read_strings(h5::open_object(impl_->file, parent + "label"), "classes");
   if (h5::exists(impl_->file, parent + "target")) {
     const h5::Dataset target(impl_->file, parent + "target", h5::Dims{samples, -1});
     table.label_sets = target.dims()[1];
     table.target = target.read_all<double>();
+    if (h5::has_attribute(target.id(), "columns")) {
+      table.target_names = h5::read_strings(target.id(), "columns");
+      require(static_cast<std::int64_t>(table.target_names.size()) == table.label_sets,
+              ExitCode::io, "cannot use {} ({} names for {} label sets) it is damaged",
+              impl_->path_, table.target_names.size(), table.label_sets);
+    }
+  }
+  if (const std::string noise = parent + "noise_variance"; h5::exists(impl_->file, noise)) {
+    const h5::Dataset data(impl_->file, noise);
+    const bool each = data.dims() == h5::Dims{samples, table.label_sets};
+    require(each || data.dims() == h5::Dims{samples}, ExitCode::io,
+            "cannot use {} ({} does not fit {} samples of {} label sets) it is damaged",
+            impl_->path_, noise, samples, table.label_sets);
+    table.noise_sets = each ? data.dims()[1] : 1;
+    table.noise_variance = data.read_all<double>();
   }
   return table;
 }

@@ -51,12 +51,12 @@ std::optional<PreparedLabels> prepare_labels(ReportContext& context, const Label
   if (!(square > 1e-20 * plain)) return refuse("the labels are constant, nothing is to be learned");
 
   PreparedLabels p;
-  const bool known = inputs.noise_source == NoiseSource::data && !inputs.noise_variances.empty();
+  const bool known = inputs.noise_source == NoiseSource::data && !labels.noise_variances.empty();
   const std::size_t modes = context.computed().size();
   const std::vector<double> zero(modes, 0.0);
   p.modes = label_modes(labels.projections, square,
-                        known ? std::span<const double>(inputs.noise_modes) : zero,
-                        known ? mean(inputs.noise_variances) : 0.0, n, outputs, modes);
+                        known ? std::span<const double>(labels.noise_modes) : zero,
+                        known ? mean(labels.noise_variances) : 0.0, n, outputs, modes);
   if (context.bounds) complete_labels(context, labels, known, p);
   const auto grid = eta_grid(context.values);
   p.gcv_eta = gcv_stop(context.values, p.modes, grid);
@@ -71,7 +71,7 @@ std::optional<PreparedLabels> prepare_labels(ReportContext& context, const Label
   p.effective_noise = effective_noise(context.values, p.modes, p.gcv_eta);
   p.norm2 = rkhs_norm2(context.values, p.modes, p.gcv_eta);
   if (known) {
-    p.noise = mean(inputs.noise_variances);
+    p.noise = mean(labels.noise_variances);
     p.noise_rule = "data: mean of the rows' noise variances";
   } else if (inputs.noise_source == NoiseSource::number) {
     p.noise = inputs.noise_number;

@@ -157,7 +157,8 @@ std::vector<StudyPoint> study_points(const StudyPlan& plan) {
 
 json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint& point) {
   const std::size_t n = plan.sizes[point.size], draw = point.draw, outputs = rows.outputs;
-  const auto pool_group = at_rows(rows.group, plan.split.pool);
+  auto pool_group = at_rows(rows.group, plan.split.pool);
+  if (plan.single_rows) pool_group.clear();
   Split split{{}, plan.split.test};
   for (const std::size_t r :
        draw_split(plan.split.pool.size(), pool_group, n, 0, plan.seed + draw).train) {

@@ -54,6 +54,9 @@ struct StudyPlan {
   std::vector<std::size_t> sizes;  // training samples, ascending
   std::size_t seeds = 20;
   std::uint64_t seed = 1;  // of the first training set
+  // Training sets are drawn row by row. Else by whole groups: where rows of a group are alike,
+  // small sets then hold few kinds of rows, and their risks are not those of independent rows.
+  bool single_rows = false;
 };
 // Throws Error(usage) where a size exceeds half the pool's rows: larger training sets would be
 // nearly the same ones by every seed.
@@ -77,9 +80,9 @@ std::vector<StudyPoint> study_points(const StudyPlan& plan);  // costly ones fir
 nlohmann::json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint& point);
 
 // All points (in any order) as theory.json's "learning_curves": for each label set and rule the
-// risk's mean and interval at every size, ratios to the oracle, slopes; the same for evaluation
-// sets; "classes" (or null): every rule's error rates. Intervals (95 %) resample seeds and parts of
-// the test set.
+// risk's mean and interval at every size, ratios to the oracle, slopes of risk and of the median
+// stopping time; the same for evaluation sets; "classes" (or null): every rule's error rates.
+// Intervals (95 %) resample seeds and parts of the test set.
 nlohmann::json study_report(const StudyRows& rows, const StudyPlan& plan,
                             std::span<const nlohmann::json> points);
 

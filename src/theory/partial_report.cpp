@@ -98,7 +98,7 @@ void complete_labels(const ReportContext& context, const LabelSet& labels, bool 
   };
   const auto power = rest(modes.power, modes.outside_power, labels.moments);
   const auto noise =
-      known ? rest(modes.noise, modes.outside_noise, context.inputs.noise_sums) : TailMoments();
+      known ? rest(modes.noise, modes.outside_noise, labels.noise_sums) : TailMoments();
   prepared.power_tail = power;
   prepared.bounds.emplace(spectrum, modes, power, noise);
   // Onto the completed tail; what falls on its zeros stays outside.

@@ -137,6 +137,9 @@ std::optional<KnownStop> known_rwy(const ReportContext& context, const PreparedL
 nlohmann::json label_report(ReportContext& context, const LabelSet& labels,
                             const PreparedLabels& prepared);
 
+// tasks_report (task_vectors.hpp) on the rows of the sub-matrix, one for each label set.
+nlohmann::json task_reports(ReportContext& context);
+
 // rkhs_norm2(m)/rkhs_norm2(m/2) and the decay exponent at m/2 on principal sub-matrices, for every
 // label set (null where there is none). `prepared` belongs to inputs.labels.
 std::vector<nlohmann::json> growth_report(ReportContext& context,

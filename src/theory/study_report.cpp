@@ -64,6 +64,21 @@ double resampled_risk(const RuleTable& table, std::size_t size, const Resample& 
   return sum / static_cast<double>(by.draws.size());
 }
 
+// Slope of the median stopping time on the size; `by` null: the draws as they are.
+double eta_slope(const StudyPlan& plan, const RuleTable& table, const Resample* by) {
+  std::vector<double> medians;
+  for (const auto& eta : table.eta) {
+    std::vector<double> values = eta;
+    if (by != nullptr) {
+      values.clear();
+      for (const std::size_t d : by->draws) values.push_back(eta[d % eta.size()]);
+    }
+    medians.push_back(median(std::move(values)));
+    if (!std::isfinite(medians.back())) return missing;
+  }
+  return slope(plan.sizes, medians);
+}
+
 // Finds a list of rules in a point; null where it has none.
 using RulesOf = std::function<const json*(const json& point)>;
 
@@ -125,7 +140,7 @@ json rule_json(const StudyPlan& plan, const RuleName& name, const RuleTable& tab
   const std::size_t sizes = plan.sizes.size();
   const auto risk = means(table.risk), in_sample = means(table.in_sample),
              best = means(oracle.risk);
-  std::vector<double> low, high, ratio, ratio_low, ratio_high, eta, slopes;
+  std::vector<double> low, high, ratio, ratio_low, ratio_high, eta, slopes, eta_slopes;
   std::vector<std::vector<double>> again(resamples);  // [resample][size]
   for (std::size_t s = 0; s < sizes; ++s) {
     std::vector<double> values, ratios;
@@ -141,6 +156,7 @@ json rule_json(const StudyPlan& plan, const RuleName& name, const RuleTable& tab
     eta.push_back(median(table.eta[s]));
   }
   for (const auto& risks : again) slopes.push_back(slope(plan.sizes, risks));
+  for (const auto& r : by) eta_slopes.push_back(eta_slope(plan, table, &r));
   json local = json::array();
   for (std::size_t s = 1; s < sizes; ++s) {
     local.push_back(
@@ -149,6 +165,7 @@ json rule_json(const StudyPlan& plan, const RuleName& name, const RuleTable& tab
   return {{"rule", name.name},
           {"meaning", name.meaning},
           {"eta_median", numbers(eta)},
+          {"eta_slope", slope_json(eta_slope(plan, table, nullptr), eta_slopes)},
           {"risk", numbers(risk)},
           {"low", numbers(low)},
           {"high", numbers(high)},
@@ -324,6 +341,8 @@ json study_report(const StudyRows& rows, const StudyPlan& plan, std::span<const 
       {"groups_kept_whole", !rows.group.empty()},
       {"outputs", rows.outputs},
       {"classes", classes_json(rows, plan, ordered, by)},
+      {"training_rows_drawn",
+       rows.group.empty() || plan.single_rows ? "singly" : "by whole groups"},
       {"labels", json::array()}};
   for (std::size_t label = 0; label < rows.labels.size(); ++label) {
     const auto& labels = rows.labels[label];

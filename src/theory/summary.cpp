@@ -60,18 +60,19 @@ void check_inputs(const TheoryInputs& inputs, std::size_t n) {
             "label set {} does not fit the kernel (it needs {} finite labels and {} projections) "
             "run `ntk spectrum` again for this kernel",
             labels.name, n, modes);
+    const auto& v = labels.noise_variances;
+    require(v.empty() || (v.size() == n && finite(v) &&
+                          std::all_of(v.begin(), v.end(), [](double x) { return x >= 0; })),
+            ExitCode::input,
+            "noise variances of {} do not fit the kernel (it needs {} finite values of at least 0) "
+            "correct the data file, or set theory.noise_variance to \"estimate\"",
+            labels.name, n);
+    require(v.empty() || (labels.noise_modes.size() == modes && finite(labels.noise_modes)),
+            ExitCode::input,
+            "noise variances of {} have no projections (the spectrum was made without them) run "
+            "`ntk spectrum` again",
+            labels.name);
   }
-  const auto& v = inputs.noise_variances;
-  require(v.empty() || (v.size() == n && finite(v) &&
-                        std::all_of(v.begin(), v.end(), [](double x) { return x >= 0; })),
-          ExitCode::input,
-          "noise variances do not fit the kernel (it needs {} finite values of at least 0) correct "
-          "the data file, or set theory.noise_variance to \"estimate\"",
-          n);
-  require(v.empty() || (inputs.noise_modes.size() == modes && finite(inputs.noise_modes)),
-          ExitCode::input,
-          "noise variances have no projections (the spectrum was made without them) run "
-          "`ntk spectrum` again");
 }
 
 // Class indicators and several raters are also reported as means over the label sets.
@@ -215,6 +216,7 @@ json theory_summary(const TheoryInputs& inputs) {
         "no labels: learning curve, noise, norm and stopping times need a data file "
         "with labels or targets");
   }
+  if (inputs.tasks.size() > 1) report["tasks"] = task_reports(context);
   if (report["labels"].size() > 1) report["label_means"] = label_means(report["labels"]);
   if (!report["labels"].empty()) {
     caveats.push_back(

@@ -28,9 +28,12 @@ SpectralMoments noise_moments(std::span<const double> variances, std::span<const
 // targets, or the indicator of a class.
 struct LabelSet {
   std::string name;
-  std::vector<double> values;       // (n)
-  std::vector<double> projections;  // (k) U^T values, U the centred kernel's k eigenvectors
-  SpectralMoments moments{};        // of (u_k y)^2/n: y^T A y/n, |A y|^2/n; needed where k < n
+  std::vector<double> values;             // (n)
+  std::vector<double> projections;        // (k) U^T values, U the centred kernel's k eigenvectors
+  std::vector<double> noise_variances{};  // (n) per row; empty = the data carry none
+  std::vector<double> noise_modes{};      // (k) sum_j U_ji^2 v_j, v the noise variances
+  // Where k < n: of (u_k y)^2/n, y^T A y/n and |A y|^2/n; of the noise's modes.
+  SpectralMoments moments{}, noise_sums{};
 };
 
 enum class NoiseSource { data, estimate, number };
@@ -47,12 +50,9 @@ struct TheoryInputs {
   std::int64_t resolved = -1;      // last rank above the noise by the spectrum stage; -1 = unknown
   std::vector<LabelSet> labels;
   NoiseSource noise_source = NoiseSource::data;
-  double noise_number = 0;              // with NoiseSource::number
-  std::vector<double> noise_variances;  // (n) per row; empty = the data carry none
-  std::vector<double> noise_modes;      // (k) sum_j U_ji^2 v_j
-  SpectralMoments noise_sums;           // where k < n
-  std::optional<Training> training;     // of the user's, to convert stopping times to
-  bool f0_kept = false;                 // labels and references have the outputs f_0 taken off
+  double noise_number = 0;           // with NoiseSource::number
+  std::optional<Training> training;  // of the user's, to convert stopping times to
+  bool f0_kept = false;              // labels and references have the outputs f_0 taken off
   // The head was fitted on labels of these rows: kernel and outputs depend on the labels' noise.
   bool head_fitted_on_labels = false;
 
@@ -61,6 +61,8 @@ struct TheoryInputs {
   std::vector<double> kernel;        // (subset, subset) row-major, not centred, not divided by n
   std::vector<double> reference, reference_variance;  // (n)
   std::vector<std::int64_t> group;                    // (samples); empty = every one its own
+  std::vector<std::int32_t> task{};  // (samples) index into tasks; empty = one task
+  std::vector<std::string> tasks{};  // names
   std::vector<EvaluationSet> evaluate;
   ClassTruth truth;                           // where the labels are indicators of classes
   std::uint64_t seed = 1;                     // of all draws

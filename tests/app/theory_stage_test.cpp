@@ -15,6 +15,7 @@
 #include "support/files.hpp"
 #include "theory/learning_study.hpp"
 #include "theory/linear_algebra.hpp"
+#include "theory/task_vectors.hpp"
 #include "theory/test_kernels.hpp"
 
 namespace ntk::app {
@@ -119,6 +120,13 @@ class TheoryStage : public testing::Test {
     return run_theory(MPI_COMM_SELF, job);
   }
 
+  // For another example in the same directory.
+  void forget() {
+    for (const char* name : {"kernel.h5", "spectrum.h5", "theory.json"}) {
+      std::filesystem::remove(job.run.directory + "/" + name);
+    }
+  }
+
   Job job;
 };
 
@@ -137,9 +145,9 @@ TEST_F(TheoryStage, SaysTheSameAsTheArraysBehindTheFiles) {
   theory::centre_kernel(centred, rows);
   const auto e = theory::test::scaled_eigen(centred, rows);
   direct.eigenvalues = e.values;
-  direct.labels = {{"target", example.samples.target, project(e, example.samples.target)}};
-  direct.noise_variances = example.samples.noise_variance;
-  direct.noise_modes = project_variances(e, direct.noise_variances);
+  direct.labels = {{"target", example.samples.target, project(e, example.samples.target),
+                    example.samples.noise_variance,
+                    project_variances(e, example.samples.noise_variance)}};
   direct.reference = example.samples.reference;
   direct.reference_variance = example.samples.reference_variance;
   direct.group = example.samples.group;
@@ -190,6 +198,85 @@ TEST_F(TheoryStage, LearningCurvesAreThoseOfTheArrays) {
       EXPECT_NEAR(a[r]["high"][s], b[r]["high"][s], 1e-9) << a[r]["rule"];
     }
   }
+}
+
+// Two label sets with their names and noises: each says what it says alone.
+TEST_F(TheoryStage, LabelSetsHaveNamesAndNoisesOfTheirOwn) {
+  Example example;
+  job.theory.sizes = {20, 30};
+  job.theory.seeds = 3;
+  job.theory.test_samples = 30;
+  const auto alone = theory_of(example).at("kernels").at("total");
+  forget();
+  auto& samples = example.samples;
+  theory::test::Draw draw(73);
+  std::vector<double> targets, noises;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const double noise = i % 2 ? 0.5 : 1.5;
+    targets.insert(targets.end(),
+                   {samples.reference[i] + std::sqrt(noise) * draw.normal(), samples.target[i]});
+    noises.insert(noises.end(), {noise, samples.noise_variance[i]});
+  }
+  samples.target = targets;
+  samples.noise_variance = noises;
+  samples.label_sets = samples.noise_sets = 2;
+  samples.target_names = {"q1", "q100"};
+  const auto both = theory_of(example).at("kernels").at("total");
+  const auto &labels = both.at("labels"), &curves = both.at("learning_curves").at("labels");
+  for (const auto* list : {&labels, &curves}) {
+    ASSERT_EQ(list->size(), 2u);
+    EXPECT_EQ(list->at(0).at("name"), "q1");
+    EXPECT_EQ(list->at(1).at("name"), "q100");
+  }
+  EXPECT_NEAR(value(labels.at(0).at("noise_variance")), 1, 1e-12);
+  EXPECT_NEAR(value(labels.at(1).at("noise_variance")), 0.01, 1e-12);
+  const auto& set = alone.at("labels")[0];
+  for (const char* key : {"signal_variance", "rkhs_norm2"}) {
+    EXPECT_NEAR(value(labels.at(1).at(key)), value(set.at(key)), 1e-9 * value(set.at(key))) << key;
+  }
+  const auto &a = curves.at(1).at("rules"), &b = alone.at("learning_curves").at("labels")[0];
+  ASSERT_EQ(a.size(), b.at("rules").size());
+  for (std::size_t r = 0; r < a.size(); ++r) {
+    EXPECT_NEAR(a[r]["risk"][1], b.at("rules")[r]["risk"][1], 1e-9) << a[r]["rule"];
+  }
+  EXPECT_GT(curves.at(0).at("rules")[0]["risk"][1], 2 * a[0]["risk"][1].get<double>());
+}
+
+TEST_F(TheoryStage, TasksOfTheDataAreCompared) {
+  Example example;
+  job.theory.seeds = 2;
+  EXPECT_FALSE(theory_of(example).at("kernels").at("total").contains("tasks"));
+  forget();
+  example.samples.tasks = {"films", "books"};
+  for (std::size_t i = 0; i < rows; ++i) {
+    example.samples.task.push_back(static_cast<std::int32_t>(i / 3 % 2));
+  }
+  const auto theory = theory_of(example);
+  const auto& tasks = theory.at("kernels").at("total").at("tasks");
+  ASSERT_EQ(tasks.size(), 1u);
+  const theory::TaskRows direct{example.total(),
+                                example.samples.task,
+                                example.samples.tasks,
+                                example.samples.group,
+                                example.samples.target,
+                                example.samples.reference,
+                                example.samples.reference_variance};
+  const auto expected = theory::tasks_report(direct, 1);
+  EXPECT_NEAR(value(tasks[0].at("additivity_error")), value(expected.at("additivity_error")), 1e-9);
+  EXPECT_NEAR(tasks[0].at("tasks")[1].at("sum"), expected.at("tasks")[1].at("sum"), 1e-9);
+  std::string table;
+  for (const auto& line : theory_table(theory)) table += line + "\n";
+  for (const char* word : {"alignment films/books", "books: risk", "best coefficient"}) {
+    EXPECT_NE(table.find(word), std::string::npos) << word << "\n" << table;
+  }
+
+  // Too few rows of a task are a limit, said in words.
+  forget();
+  std::fill(example.samples.task.begin() + 30, example.samples.task.end(), 0);
+  const auto few = theory_of(example).at("kernels").at("total");
+  EXPECT_TRUE(few.at("tasks").empty());
+  EXPECT_NE(few.at("limits").dump().find("task books has 15 rows"), std::string::npos)
+      << few.at("limits");
 }
 
 TEST_F(TheoryStage, KeepsThePointsOfAStoppedRun) {

@@ -35,6 +35,62 @@ TEST_F(Data, TargetsAndEveryColumn) {
   EXPECT_EQ(data.sha256, sha256_file(data.path));
 }
 
+TEST_F(Data, NoiseOfEveryLabelSetAndTheirNames) {
+  Steps steps = good_steps();
+  steps["noise_variance"] = [](Writer& w) {
+    w.put("noise_variance", Doubles{1, 2, 3, 4, 5, 6}, 2);
+  };
+  steps["target"] = [](Writer& w) {
+    w.put("target", Doubles{1, 2, 3, 4, 5, 6}, 2);
+    w.put_texts("target", "columns", {"one", "zwölf"});
+  };
+  const DataFile data = read(steps);
+  EXPECT_THAT(data.noise_variance, ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_EQ(data.noise_sets, 2);
+  EXPECT_THAT(data.target_names, ElementsAre("one", "zwölf"));
+  EXPECT_EQ(read(good_steps()).noise_sets, 1);
+  EXPECT_TRUE(read(good_steps()).target_names.empty());
+  // One column is the noise of all label sets.
+  EXPECT_EQ(error_with("noise_variance", Doubles{1, 2, 3}, 1), "no error");
+  EXPECT_THAT(error_with("noise_variance", Doubles{1, 2, 3, 4, 5, 6, 7, 8, 9}, 3),
+              AllOf(HasSubstr("has the shape (3, 3)"), HasSubstr("2 label sets")));
+  EXPECT_THAT(error_with("noise_variance", Doubles{1, 2, 3, 4}, 2), HasSubstr("the shape (2, 2)"));
+  EXPECT_THAT(error_with("noise_variance", Doubles{1, 2, 3, 4, -5, 6}, 2),
+              AllOf(HasSubstr("row 2 (source_row 20)"), HasSubstr("noise_variance -5")));
+  for (const auto& names : {std::vector<std::string>{"a"}, {"a", "a"}, {"a", ""}}) {
+    steps["target"] = [&](Writer& w) {
+      w.put("target", Doubles{1, 2, 3, 4, 5, 6}, 2);
+      w.put_texts("target", "columns", names);
+    };
+    EXPECT_THAT(error(steps), HasSubstr("names for 2 label sets"));
+  }
+}
+
+TEST_F(Data, TasksHaveNames) {
+  Steps steps = good_steps();
+  const auto tasks = [&](const Int32s& values, const std::vector<std::string>& names) {
+    steps["task"] = [=](Writer& w) {
+      w.put("task", values);
+      if (!names.empty()) w.put_texts("task", "tasks", names);
+    };
+  };
+  tasks({1, 0, 1}, {"films", "bücher"});
+  EXPECT_THAT(read(steps).task, ElementsAre(1, 0, 1));
+  EXPECT_THAT(read(steps).tasks, ElementsAre("films", "bücher"));
+  EXPECT_TRUE(read(good_steps()).task.empty());
+  tasks({1, 0, 2}, {"films", "bücher"});
+  EXPECT_THAT(error(steps), AllOf(HasSubstr("row 2 (source_row 20)"), HasSubstr("the task 2"),
+                                  HasSubstr("2 tasks")));
+  tasks({0, 0, -1}, {"films"});
+  EXPECT_THAT(error(steps), HasSubstr("the task -1"));
+  tasks({0, 0}, {"films"});
+  EXPECT_THAT(error(steps), HasSubstr("task"));
+  tasks({0, 1, 1}, {"films", "films"});
+  EXPECT_THAT(error(steps), HasSubstr("not distinct"));
+  tasks({0, 0, 0}, {});
+  EXPECT_THAT(error(steps), HasSubstr("the attribute tasks"));
+}
+
 TEST_F(Data, ClassesOfVariableAndFixedLength) {
   const DataFile data = read(labelled_steps());
   EXPECT_THAT(data.label, ElementsAre(1, 0, 2));

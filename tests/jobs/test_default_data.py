@@ -25,7 +25,7 @@ class Cleaning(unittest.TestCase):
 
     def test_split_leaves_the_drawn_person_out(self):
         ratings = [4, -1, 0, 2, 3]
-        rating, mean, variance_of_mean, variance = default_data.split_ratings(ratings, 1)
+        rating, mean, variance_of_mean, variance = default_data.one_rater(ratings, [1, 4, 0, 2, 3])
         others = [4, 0, 2, 3]
         self.assertEqual(rating, -1)
         self.assertAlmostEqual(mean, 2.25, places=14)
@@ -33,13 +33,32 @@ class Cleaning(unittest.TestCase):
         self.assertAlmostEqual(variance_of_mean, variance / 4, places=14)
 
     def test_draw_is_reproducible_uniform_and_depends_on_the_set(self):
-        draws = [default_data.draw_position("movies", block, 15) for block in range(3000)]
-        self.assertEqual(draws, [default_data.draw_position("movies", b, 15) for b in range(3000)])
-        counts = Counter(draws)
-        self.assertEqual(set(counts), set(range(15)))
-        # 200 expected a position, standard deviation 13.7: five of them
-        self.assertLess(max(abs(count - 200) for count in counts.values()), 69)
-        self.assertNotEqual(draws, [default_data.draw_position("nyt", b, 15) for b in range(3000)])
+        def draw(name):
+            return [default_data.draw_people(name, block, 15) for block in range(3000)]
+        draws = draw("movies")
+        self.assertEqual(draws, draw("movies"))
+        self.assertTrue(all(sorted(people) == list(range(15)) for people in draws))
+        for place in (0, 6):  # the one rater, the last of seven
+            counts = Counter(people[place] for people in draws)
+            self.assertEqual(set(counts), set(range(15)))
+            # 200 expected a position, standard deviation 13.7: five of them
+            self.assertLess(max(abs(count - 200) for count in counts.values()), 69)
+        self.assertNotEqual(draws, draw("nyt"))
+
+    def test_doses_are_nested_and_the_reference_has_none_of_their_people(self):
+        people = [3, 8, 0, 5, 9, 1, 7, 2, 6, 4]
+        ratings = [10.0**person for person in range(10)]  # a mean shows whose ratings are in it
+        values = default_data.doses(ratings, people)
+        self.assertEqual(len(values), len(default_data.DOSE_COLUMNS) - 2)
+        row = dict(zip(default_data.DOSE_COLUMNS[2:], values))
+        for q in (1, 2, 4, 7):
+            self.assertAlmostEqual(row[f"q{q}"] * q, sum(10.0**p for p in people[:q]), delta=1e-5)
+        others = [10.0**p for p in (2, 6, 4)]
+        self.assertAlmostEqual(row["reference"], sum(others) / 3, places=6)
+        variance = statistics.variance(others)
+        self.assertAlmostEqual(row["reference_variance"], variance / 3, delta=1e-6 * variance)
+        for q in (1, 2, 4, 7):
+            self.assertAlmostEqual(row[f"noise_q{q}"], variance / q, delta=1e-6 * variance)
 
 
 class Rows(unittest.TestCase):
@@ -61,6 +80,15 @@ class Rows(unittest.TestCase):
         self.assertTrue(all(len(row) == len(default_data.COLUMNS) for row in rows))
         self.assertGreater(len({row[2] for row in rows[:10]}), 1)
 
+    def test_doses_are_of_the_same_rows_and_begin_with_the_one_rater(self):
+        made = self.make(60, 3, people=12)
+        rows = default_data.make_rows("movies", *made, 3, set())
+        dosed = default_data.make_rows("movies", *made, 3, set(), default_data.doses)
+        self.assertEqual([(row[0], row[2], row[-1]) for row in rows],
+                         [(row[0], row[2], row[-1]) for row in dosed])
+        for group in range(20):  # ratings are their person's number: one set of people a block
+            self.assertEqual(len({tuple(row[2:]) for row in dosed if row[-1] == group}), 1)
+
     def test_duplicates_are_left_out_without_moving_blocks_or_draws(self):
         texts, ratings = self.make(12, 3)
         alone = default_data.make_rows("movies", texts, ratings, 3, set())
@@ -69,6 +97,15 @@ class Rows(unittest.TestCase):
         rows = default_data.make_rows("movies", texts, ratings, 3, seen)
         self.assertEqual(rows, [row for row in alone if row[0] not in ("4", "8")])
         self.assertIn("t11", seen)
+
+    def test_sets_together_keep_their_groups_apart(self):
+        movies = default_data.make_rows("movies", *self.make(6, 3), 3, set())
+        tweets = default_data.make_rows("tweets", *self.make(3, 0), 0, set())
+        rows = default_data.as_task("movies", movies) + default_data.as_task("tweets", tweets)
+        self.assertEqual([row[-2:] for row in rows], [
+            *([["movies/0", "movies"]] * 3), *([["movies/1", "movies"]] * 3),
+            ["tweets/0", "tweets"], ["tweets/1", "tweets"], ["tweets/2", "tweets"]])
+        self.assertEqual([row[:6] for row in rows], [row[:6] for row in movies + tweets])
 
     def test_texts_and_ratings_are_joined_by_id(self):
         texts = {"1": "one", "2": "two"}

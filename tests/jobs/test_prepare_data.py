@@ -185,6 +185,51 @@ class PrepareData(unittest.TestCase):
         self.assertEqual(data["group"].tolist(), [0, 1, 0])  # in order of appearance
         self.assertEqual(data["group"].dtype, np.int64)
 
+    def test_every_target_may_have_its_noise(self):
+        source = self.write("in.tsv", "text\tu\tv\tnu\tnv\na\t1\t2\t0.5\t0\nred\t3\t4\t1\t9\n")
+        both = ("--target", "v,u", "--noise-variance", "nv,nu")
+        self.assertEqual(self.prepared(source, *both)[0]["noise_variance"].tolist(),
+                         [[0, 0.5], [9, 1]])
+        one = ("--target", "v,u", "--noise-variance", "nv")
+        self.assertEqual(self.prepared(source, *one)[0]["noise_variance"].tolist(), [0, 9])
+        one = ("--target", "u", "--noise-variance", "nu")
+        self.assertEqual(self.prepared(source, *one)[0]["noise_variance"].tolist(), [0.5, 1])
+
+    def test_tasks_are_named_in_order_of_appearance(self):
+        source = self.write("in.tsv", "text\ty\tt\na\t1\tz\nred\t3\tb\nfox\t5\tz\n")
+        data, _, _ = self.prepared(source, "--target", "y", "--task", "t")
+        self.assertEqual((data["task"].tolist(), data["task"].dtype), ([0, 1, 0], np.int32))
+        with h5py.File(self.output) as file:
+            self.assertEqual(list(file["task"].attrs["tasks"]), ["z", "b"])
+        source = self.write("in.tsv", "text\ty\tt\na\t1\t \n")
+        self.output.unlink()
+        self.refused(3, source, "--target", "y", "--task", "t",
+                     says=["line 2", "'t' is empty", "--task"])
+
+    def test_whole_groups_are_drawn(self):
+        groups = [0, 0, 1, 1, 1, 2, 2, 3, 0, 3]
+        source = self.write("in.tsv", "text\ty\tg\n" + "".join(
+            f"fox\t{i}\t{g}\n" for i, g in enumerate(groups)))
+        arguments = ("--target", "y", "--group", "g", "--sample-groups")
+        drawn = set()
+        for seed in range(12):
+            data, attributes, _ = self.prepared(source, *arguments, "4", "--seed", str(seed))
+            self.assertEqual((attributes["sample_groups"], attributes["sample_seed"]), (4, seed))
+            rows = (data["source_row"] - 1).tolist()
+            self.assertEqual(data["target"][:, 0].tolist(), rows)
+            kept = {groups[i] for i in rows}
+            self.assertEqual(rows, [i for i, g in enumerate(groups) if g in kept])
+            # Enough rows, and no group more than that takes.
+            self.assertGreaterEqual(len(rows), 4)
+            self.assertLess(len(rows) - max(groups.count(g) for g in kept), 4)
+            drawn.add(tuple(rows))
+        self.assertGreater(len(drawn), 3)
+        data, _, _ = self.prepared(source, *arguments, "10")
+        self.assertEqual(len(data["source_row"]), 10)
+        self.output.unlink()
+        for rows in ("0", "11"):
+            self.refused(2, source, *arguments, rows, says=["does not fit", "10 rows"])
+
     def test_integer_groups_are_kept(self):
         source = self.write("in.jsonl", '{"text": "a", "y": 1, "g": 30}\n'
                             '{"text": "fox", "y": 2, "g": -4}\n')
@@ -226,6 +271,8 @@ class PrepareData(unittest.TestCase):
                 (["--target", "y"], "a\tfox\t1_0\t1", ["line 3", "'y' is '1_0'"]),
                 (["--target", "y", "--noise-variance", "y"], "a\tfox\t-1\t1",
                  ["line 3", "--noise-variance", "at least 0"]),
+                (["--target", "y,g", "--noise-variance", "g,y"], "a\tfox\t-1\t1",
+                 ["line 3", "'y' is '-1'", "--noise-variance", "at least 0"]),
                 (["--label", "y"], "a\tfox\t \t1", ["line 3", "'y' is empty"]),
                 (["--target", "y", "--group", "g"], "a\tfox\t1\t", ["line 3", "'g' is empty"]),
                 (["--target", "y"], "a\tfox\t1", ["line 3", "3 fields", "header has 4"]),
@@ -289,6 +336,15 @@ class PrepareData(unittest.TestCase):
                                 (["--label", "y", "--target", "y"], ["not allowed with"]),
                                 (["--target", "y", "--classes", "1,2"], ["--classes without"]),
                                 (["--label", "y", "--classes", "1,1"], ["twice"]),
+                                (["--target", "y,y"], ["--target", "twice"]),
+                                (["--target", "y,"], ["--target", "empty"]),
+                                (["--target", "y", "--noise-variance", "y,y"],
+                                 ["2 columns", "1 label sets"]),
+                                (["--target", "y,x,z", "--noise-variance", "y,y"],
+                                 ["2 columns", "3 label sets"]),
+                                (["--label", "y", "--noise-variance", "y,y"], ["1 label sets"]),
+                                (["--target", "y", "--sample-groups", "1"],
+                                 ["--sample-groups without --group"]),
                                 (["--target", "y", "--encoding", "utf-9"], ["utf-9"]),
                                 (["--target", "y", "--encoding", "base64"], ["base64"]),
                                 (["--target", "y", "--max-tokens", "2"], ["too small", "need 3"])]:

@@ -33,6 +33,9 @@ struct Example {
     return std::sin(0.7 * number(r)) * std::cos(0.2 * number(s)) + 0.01 * number(s);
   }
   double target(std::int64_t i, std::int64_t set) const { return std::cos(number(3 * i + set)); }
+  double noise(std::int64_t i, std::int64_t set) const {
+    return 1 + 0.1 * number(i % 3) + number(set);
+  }
   double output(std::int64_t r) const { return std::sin(number(r)); }
 
   // Written by the first rank.
@@ -58,9 +61,12 @@ struct Example {
       for (std::int64_t set = 0; set < sets; ++set) train.samples.target.push_back(target(i, set));
       train.samples.reference.push_back(target(i, 0) / 2);
       train.samples.reference_variance.push_back(0.1);
-      train.samples.noise_variance.push_back(1 + 0.1 * number(i % 3));
+      for (std::int64_t set = 0; set < sets; ++set) {
+        train.samples.noise_variance.push_back(noise(i, set));
+      }
     }
     train.samples.label_sets = classes > 1 ? 0 : sets;
+    train.samples.noise_sets = classes > 1 ? 1 : sets;
     if (classes > 1) {
       for (std::int64_t c = 0; c < classes; ++c) {
         train.samples.classes.push_back(fmt::format("class {}", c));
@@ -82,7 +88,7 @@ struct Example {
     cut(other.samples.target, rows * static_cast<std::size_t>(sets));
     cut(other.samples.reference, rows);
     cut(other.samples.reference_variance, rows);
-    cut(other.samples.noise_variance, rows);
+    cut(other.samples.noise_variance, rows * static_cast<std::size_t>(sets));
     spec.sets = {train, other};
 
     store::KernelWriter writer(MPI_COMM_SELF, directory, spec);
@@ -177,8 +183,8 @@ inline void check_group(const std::string& file, const std::string& place, const
     projected(
         "reference", 1, [&](std::int64_t r, std::int64_t) { return e.target(r, 0) / 2; }, false);
     projected(
-        "noise_variance", 1, [&](std::int64_t r, std::int64_t) { return 1 + 0.1 * number(r % 3); },
-        false, 2);
+        "noise_variance", e.sets, [&](std::int64_t r, std::int64_t c) { return e.noise(r, c); },
+        e.sets > 1, 2);
   }
   // Sums over all modes, where not all are there.
   EXPECT_EQ(h5::exists(h, place + "/diagonal"), modes < n);

@@ -100,9 +100,14 @@ inline KernelSpec spec_of(const Shape& shape) {
                                 {0.5 * static_cast<double>(i), -1.0, 2.0});
       set.samples.reference.push_back(0.25);
       set.samples.reference_variance.push_back(0.125);
-      set.samples.noise_variance.push_back(2.0);
+      set.samples.noise_variance.insert(set.samples.noise_variance.end(), {2.0, 1.0, 0.5});
     }
-    set.samples.label_sets = 3;
+    for (std::int64_t i = 0; i < shape.evaluate[e]; ++i) {
+      set.samples.task.push_back(static_cast<std::int32_t>(i % 2));
+    }
+    set.samples.tasks = {"films", "bücher"};
+    set.samples.label_sets = set.samples.noise_sets = 3;
+    set.samples.target_names = {"one", "zwölf", "three"};
     spec.sets.push_back(set);
   }
   return spec;
@@ -281,6 +286,10 @@ inline void expect_complete(const std::string& path, const KernelSpec& spec) {
               given.samples.label.empty() ? std::vector<std::string>{} : given.samples.classes);
     EXPECT_EQ(table.target, given.samples.target);
     EXPECT_EQ(table.label_sets, given.samples.label_sets);
+    EXPECT_EQ(table.target_names, given.samples.target_names);
+    EXPECT_EQ(table.noise_sets, given.samples.noise_sets);
+    EXPECT_EQ(table.task, given.samples.task);
+    EXPECT_EQ(table.tasks, given.samples.tasks);
     EXPECT_EQ(table.reference, given.samples.reference);
     EXPECT_EQ(table.reference_variance, given.samples.reference_variance);
     EXPECT_EQ(table.noise_variance, given.samples.noise_variance);

@@ -55,9 +55,10 @@ TEST(Degenerate, ReportRefusesValuesThatAreNotFinite) {
             ExitCode::input);
   EXPECT_EQ(code_with([](TheoryInputs& i) { i.labels[0].projections[5] = not_a_number; }),
             ExitCode::input);
-  EXPECT_EQ(code_with([](TheoryInputs& i) { i.noise_variances[5] = not_a_number; }),
+  EXPECT_EQ(code_with([](TheoryInputs& i) { i.labels[0].noise_variances[5] = not_a_number; }),
             ExitCode::input);
-  EXPECT_EQ(code_with([](TheoryInputs& i) { i.noise_modes[5] = not_a_number; }), ExitCode::input);
+  EXPECT_EQ(code_with([](TheoryInputs& i) { i.labels[0].noise_modes[5] = not_a_number; }),
+            ExitCode::input);
 }
 
 // Every number of a report is finite or null, and a flat spectrum has no exponent to predict with.
@@ -112,8 +113,8 @@ TEST(Degenerate, ZeroNoiseHasARegimeWithoutNoise) {
 StudyRows make_study(std::size_t n) {
   const auto inputs = test::make_inputs(n);
   StudyRows rows{inputs.kernel, {}, {}};
-  rows.labels = {{"target", inputs.labels[0].values, inputs.noise_variances, inputs.reference,
-                  inputs.reference_variance}};
+  rows.labels = {{"target", inputs.labels[0].values, inputs.labels[0].noise_variances,
+                  inputs.reference, inputs.reference_variance}};
   return rows;
 }
 

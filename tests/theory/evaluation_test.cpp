@@ -110,8 +110,8 @@ TEST(EvaluationSets, AllRowsTrainAsABlockOfThem) {
   inputs.eigenvalues = eigen.values;
   const auto labels = at_rows(data.labels, split.train);
   inputs.labels = {{"target", labels, project(eigen, labels)}};
-  inputs.noise_variances.assign(n, evaluation_noise);
-  inputs.noise_modes = project_variances(eigen, inputs.noise_variances);
+  inputs.labels[0].noise_variances.assign(n, evaluation_noise);
+  inputs.labels[0].noise_modes = project_variances(eigen, inputs.labels[0].noise_variances);
   auto set = data.set_of(split.test, split.train);
   auto centred_set = set.kernel;
   centre_rows(centred_set, set.rows, means);
@@ -127,8 +127,8 @@ TEST(EvaluationSets, AllRowsTrainAsABlockOfThem) {
   const auto& judged = report.at("labels")[0].at("evaluate").at("others");
 
   const auto block = make_block(data.kernel, data.count, split, data.group, inputs.seed);
-  BlockLabels direct{labels,  inputs.noise_variances,  {},
-                     {},      set.labels[0].reference, set.labels[0].reference_variance,
+  BlockLabels direct{labels,  inputs.labels[0].noise_variances, {},
+                     {},      set.labels[0].reference,          set.labels[0].reference_variance,
                      set.part};
   const auto path = judged.at("path").at("eta").get<std::vector<double>>();
   const auto expected = rule_risks(block, direct, path);

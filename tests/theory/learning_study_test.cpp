@@ -62,6 +62,29 @@ std::string refusal(const std::function<void()>& action) {
   return "";
 }
 
+// Rows of a group that share a large part of their label: drawn one by one they cover the groups.
+TEST(LearningStudy, TrainingRowsAreDrawnByGroupsOrSingly) {
+  auto rows = make_rows();
+  Draw draw(5);
+  const auto shared = draw.normals(80);
+  for (std::size_t i = 0; i < 400; ++i) {
+    rows.labels[0].values[i] += 3 * shared[i / 5];
+    rows.labels[0].reference[i] += 3 * shared[i / 5];
+  }
+  auto plan = plan_study(draw_study_split(rows, 100, 7), {25}, 200, 7);
+  const auto whole = report_of(rows, plan);
+  plan.single_rows = true;
+  const auto single = report_of(rows, plan);
+  EXPECT_EQ(whole["training_rows_drawn"], "by whole groups");
+  EXPECT_EQ(single["training_rows_drawn"], "singly");
+  EXPECT_EQ(whole["pool_rows"], single["pool_rows"]);
+  // The part of the labels that groups share has variance 9: the mean over 5 groups is further off
+  // by 9/5 than the truth, over 25 rows of nearly as many groups by little more than 9/25.
+  const double difference = rule_of(whole, "null")["risk"][0].get<double>() -
+                            rule_of(single, "null")["risk"][0].get<double>();
+  EXPECT_NEAR(difference, 9.0 / 5 - 9.0 / 25, 0.6);
+}
+
 TEST(LearningStudy, TestSetAndPoolShareNoGroup) {
   const auto rows = make_rows();
   const auto split = draw_study_split(rows, 103, 7);
@@ -116,6 +139,13 @@ TEST(LearningStudy, CurvesFallAndStatementsAgree) {
   for (std::size_t s = 1; s < 3; ++s) EXPECT_LT(oracle["risk"][s], oracle["risk"][s - 1]);
   const std::vector<double> risks = oracle["risk"];
   EXPECT_NEAR(oracle["slope"]["value"], test::log_slope({30, 60, 120}, risks), 1e-12);
+  const auto& stop = rule_of(report, "discrepancy");
+  const std::vector<double> etas = stop["eta_median"];
+  EXPECT_NEAR(stop["eta_slope"]["value"], test::log_slope({30, 60, 120}, etas), 1e-12);
+  EXPECT_LT(stop["eta_slope"]["low"], stop["eta_slope"]["value"]);
+  EXPECT_GT(stop["eta_slope"]["high"], stop["eta_slope"]["value"]);
+  EXPECT_TRUE(rule_of(report, "never")["eta_slope"]["value"].is_null());
+  EXPECT_TRUE(rule_of(report, "null")["eta_slope"]["value"].is_null());
   EXPECT_NEAR(oracle["local_slopes"][1], std::log(risks[2] / risks[1]) / std::log(2), 1e-12);
   EXPECT_LT(oracle["slope"]["low"], oracle["slope"]["value"]);
   EXPECT_GT(oracle["slope"]["high"], oracle["slope"]["value"]);

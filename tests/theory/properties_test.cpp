@@ -107,7 +107,8 @@ void change_units(TheoryInputs& inputs, const Change& change) {
     times(labels.projections, change.label);
   }
   times(inputs.reference, change.label);
-  for (auto* values : {&inputs.noise_variances, &inputs.noise_modes, &inputs.reference_variance}) {
+  for (auto* values : {&inputs.labels[0].noise_variances, &inputs.labels[0].noise_modes,
+                       &inputs.reference_variance}) {
     times(*values, square);
   }
 }
@@ -167,16 +168,16 @@ TEST(Properties, OrderOfTheRows) {
     auto& labels = c.inputs.labels[0];
     labels.values = at_rows(labels.values, order);
     labels.projections = project(e, labels.values);
-    c.inputs.noise_variances = at_rows(c.inputs.noise_variances, order);
-    c.inputs.noise_modes = project_variances(e, c.inputs.noise_variances);
+    c.inputs.labels[0].noise_variances = at_rows(c.inputs.labels[0].noise_variances, order);
+    c.inputs.labels[0].noise_modes = project_variances(e, c.inputs.labels[0].noise_variances);
     expect_changed(before, theory_summary(c.inputs), {}, 1e-5, std::to_string(number));
   }
 }
 
 StudyRows study_rows_of(const TheoryInputs& inputs) {
   StudyRows rows{inputs.kernel, {}, {}};
-  rows.labels = {{"target", inputs.labels[0].values, inputs.noise_variances, inputs.reference,
-                  inputs.reference_variance}};
+  rows.labels = {{"target", inputs.labels[0].values, inputs.labels[0].noise_variances,
+                  inputs.reference, inputs.reference_variance}};
   for (std::size_t i = 0; i < inputs.reference.size(); ++i) {
     rows.group.push_back(static_cast<std::int64_t>(i / 3));
   }
@@ -196,7 +197,7 @@ TEST(Properties, LearningStudy) {
     auto inputs = test::make_inputs(210, 1, 950 + number);
     // Enough noise that every rule stops somewhere, and not at one of many equal points.
     for (double& v : inputs.labels[0].values) v += std::sqrt(0.5) * draw.normal();
-    inputs.noise_variances.assign(210, 0.5 + test::noise);
+    inputs.labels[0].noise_variances.assign(210, 0.5 + test::noise);
     const auto rows = study_rows_of(inputs);
     const auto plan = plan_study(draw_study_split(rows, 40, number), {30, 84}, 2, number);
     const auto before = study_of(rows, plan);

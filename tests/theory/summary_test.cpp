@@ -182,6 +182,32 @@ TEST(Summary, AHeadFittedOnTheLabelsLeavesRulesOut) {
   EXPECT_TRUE(says(report.at("caveats"), "too favourable"));
 }
 
+// Every label set is judged by its own noise: what it says beside others is what it says alone.
+TEST(Summary, EveryLabelSetHasItsOwnNoise) {
+  auto both = make_inputs(128), noisy = both;
+  auto kernel = both.kernel;
+  centre_kernel(kernel, 128);
+  const auto e = test::scaled_eigen(std::move(kernel), 128);
+  Draw draw(62);
+  auto& set = noisy.labels[0];
+  set.name = "noisy";
+  for (std::size_t i = 0; i < 128; ++i) {
+    set.noise_variances[i] = 0.2 + 0.2 * static_cast<double>(i % 2);
+    set.values[i] = both.reference[i] + std::sqrt(set.noise_variances[i]) * draw.normal();
+  }
+  set.noise_modes = project_variances(e, set.noise_variances);
+  set.projections = project(e, set.values);
+  both.labels.push_back(set);
+  const auto report = theory_summary(both);
+  const auto& labels = report.at("labels");
+  EXPECT_NEAR(value(labels.at(0).at("noise_variance")), noise, 1e-12);
+  EXPECT_NEAR(value(labels.at(1).at("noise_variance")), 0.3, 1e-12);
+  EXPECT_NEAR(value(report.at("label_means").at("noise_variance")), (noise + 0.3) / 2, 1e-12);
+  const auto alone = theory_summary(noisy).at("labels").at(0);
+  EXPECT_EQ(labels.at(1).at("plug_in"), alone.at("plug_in"));
+  EXPECT_EQ(labels.at(1).at("stopping"), alone.at("stopping"));
+}
+
 TEST(Summary, RefusesNoiseAboveTheLabels) {
   auto inputs = make_inputs(64);
   inputs.noise_source = NoiseSource::number;
@@ -191,8 +217,8 @@ TEST(Summary, RefusesNoiseAboveTheLabels) {
 
 TEST(Summary, EstimatesTheNoiseWhereTheDataHaveNone) {
   auto inputs = make_inputs(256);
-  inputs.noise_variances.clear();
-  inputs.noise_modes.clear();
+  inputs.labels[0].noise_variances.clear();
+  inputs.labels[0].noise_modes.clear();
   const auto report = theory_summary(inputs);
   const auto& labels = report.at("labels").at(0);
   EXPECT_EQ(value(labels.at("noise_variance")), value(labels.at("effective_noise")));
@@ -232,8 +258,8 @@ TEST(Summary, LeadingPairsSayWhatTheyCan) {
 
 TEST(Summary, LeadingPairsWithEstimatedNoise) {
   auto inputs = make_inputs(256);
-  inputs.noise_variances.clear();
-  inputs.noise_modes.clear();
+  inputs.labels[0].noise_variances.clear();
+  inputs.labels[0].noise_modes.clear();
   inputs.law_draws = 0;
   const auto labels = theory_summary(test::leading_pairs(inputs, 100)).at("labels");
   const auto whole = theory_summary(inputs).at("labels");
@@ -285,9 +311,9 @@ TEST(Summary, MomentsFromProducts) {
   const auto labels = label_moments(inputs.labels[0].values, product);
   EXPECT_NEAR(labels.first / expected.labels[0].moments.first, 1, 1e-12);
   EXPECT_NEAR(labels.second / expected.labels[0].moments.second, 1, 1e-12);
-  const auto noisy = noise_moments(inputs.noise_variances, diagonal, squares);
-  EXPECT_NEAR(noisy.first / expected.noise_sums.first, 1, 1e-12);
-  EXPECT_NEAR(noisy.second / expected.noise_sums.second, 1, 1e-12);
+  const auto noisy = noise_moments(inputs.labels[0].noise_variances, diagonal, squares);
+  EXPECT_NEAR(noisy.first / expected.labels[0].noise_sums.first, 1, 1e-12);
+  EXPECT_NEAR(noisy.second / expected.labels[0].noise_sums.second, 1, 1e-12);
 }
 
 TEST(Summary, SaysWhatIsMissing) {
@@ -348,7 +374,10 @@ TEST(Summary, ErrorsNameWhatDoesNotFit) {
   broken.labels[0].projections.pop_back();
   EXPECT_THROW(theory_summary(broken), Error);
   broken = inputs;
-  broken.noise_variances[3] = -1;
+  broken.labels[0].noise_variances[3] = -1;
+  EXPECT_THROW(theory_summary(broken), Error);
+  broken = inputs;
+  broken.labels[0].noise_modes.pop_back();
   EXPECT_THROW(theory_summary(broken), Error);
   broken = inputs;
   broken.eigenvalues[3] = std::nan("");

@@ -34,8 +34,8 @@ inline TheoryInputs make_inputs(std::size_t n, double scale = 1, std::uint64_t s
     inputs.subset.push_back(static_cast<std::int64_t>(i));
   }
   inputs.reference_variance.assign(n, 0.0);
-  inputs.noise_variances.assign(n, noise);
-  inputs.noise_modes = project_variances(e, inputs.noise_variances);
+  labels.noise_variances.assign(n, noise);
+  labels.noise_modes = project_variances(e, labels.noise_variances);
   labels.projections = project(e, labels.values);
   inputs.labels = {labels};
   return inputs;

@@ -133,9 +133,10 @@ inline TheoryInputs leading_pairs(TheoryInputs inputs, std::size_t k) {
         sums([&](std::size_t i) { return labels.projections[i] * labels.projections[i] / n; });
     labels.projections.resize(k);
   }
-  if (!inputs.noise_modes.empty()) {
-    inputs.noise_sums = sums([&](std::size_t i) { return inputs.noise_modes[i] / n; });
-    inputs.noise_modes.resize(k);
+  if (!inputs.labels[0].noise_modes.empty()) {
+    inputs.labels[0].noise_sums =
+        sums([&](std::size_t i) { return inputs.labels[0].noise_modes[i] / n; });
+    inputs.labels[0].noise_modes.resize(k);
   }
   inputs.raw_sums = {};
   inputs.raw_eigenvalues.clear();

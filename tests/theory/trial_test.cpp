@@ -130,9 +130,8 @@ TheoryInputs trial_inputs() {
   inputs.law_draws = 0;  // they take long; above
   inputs.eigenvalues = numbers(trial().at("eigenvalues"));
   const auto& set = trial().at("one_rater");
-  inputs.labels = {{"target", numbers(set.at("labels")), numbers(set.at("projections"))}};
-  inputs.noise_variances = numbers(set.at("variances"));
-  inputs.noise_modes = numbers(set.at("mode_variances"));
+  inputs.labels = {{"target", numbers(set.at("labels")), numbers(set.at("projections")),
+                    numbers(set.at("variances")), numbers(set.at("mode_variances"))}};
   return inputs;
 }
 
