@@ -17,7 +17,7 @@ struct ModelDescription {
   Choices choices;
   Architecture architecture;
   std::shared_ptr<const Checkpoint> checkpoint;
-  Head head;  // drawn, read, fitted, or the checkpoint's own
+  Head head;                             // drawn, read, fitted, or the checkpoint's own
   std::int64_t initialisation_seed = 1;  // of parameters that are drawn anew
 };
 

@@ -274,7 +274,7 @@ class Larger(ProbeCase):
         with h5py.File(self.kernel()) as file:
             own = set(file["samples/source_row"][...].tolist())
             self.assertEqual(file.attrs["head.fitted_samples"], len(own & fitted))
-        self.assertEqual(len(own & fitted), 14)  # the last 64 rows of the draw, of which 50 are free
+        self.assertEqual(len(own & fitted), 14)  # its rows are the last 64 of the draw
 
     def test_rows_at_the_draws_end_stay(self):
         train = self.classes(200)
