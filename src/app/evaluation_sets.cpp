@@ -70,7 +70,10 @@ EvaluationLabels of_targets(const theory::TheoryInputs& inputs, const store::Sam
     labels.reference.push_back(set.target[i]);
   }
   if (inputs.noise_source == NoiseSource::data && !set.noise_variance.empty()) {
-    labels.reference_variance = set.noise_variance;
+    const auto noise_sets = static_cast<std::size_t>(set.noise_sets);
+    for (std::size_t i = noise_sets > 1 ? one : 0; i < set.noise_variance.size(); i += noise_sets) {
+      labels.reference_variance.push_back(set.noise_variance[i]);
+    }
     labels.excess = true;
   }
   return labels;

@@ -81,7 +81,9 @@ store::SampleTable with_labels(const store::SampleTable& samples, const data::Da
   table.target = picked(file.target, rows, static_cast<std::size_t>(file.target_sets));
   table.reference = picked(file.reference, rows);
   table.reference_variance = picked(file.reference_variance, rows);
-  table.noise_variance = picked(file.noise_variance, rows);
+  table.noise_sets = file.noise_sets;
+  table.noise_variance =
+      picked(file.noise_variance, rows, static_cast<std::size_t>(file.noise_sets));
   // What must not be divided is a matter of the samples: it stays where the file does not say.
   table.group = file.group.empty() ? samples.group : picked(file.group, rows);
   return table;

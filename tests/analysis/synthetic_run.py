@@ -28,13 +28,16 @@ def stop(eta, **more):
 
 
 def label_set(name):
-    point = {"n": 20, "risk": 0.9, "standard_error": 0.1, "df": 5.0, "noise_share": 0.1}
+    point = {"n": 20, "risk": 0.9, "standard_error": 0.1, "df": 5.0, "noise_share": 0.1,
+             "never_stopping": 1.07}
     return {
         "name": name, "label_variance": quantity(2.0), "noise_variance": quantity(0.5, rule="data: mean"),
         "effective_noise": quantity(0.6), "signal_variance": quantity(1.5), "rkhs_norm2": quantity(3.0),
         "growth": quantity(1.5, rows=N, target_in_rkhs=False),
         "plug_in": {"unit": "y^2", "rule": "predicted", "slope": quantity(-0.4), "curve": [
-            point, {**point, "n": 40, "risk": None, "noise_share": None}]},
+            point, {**point, "n": 40, "risk": None, "noise_share": None, "never_stopping": None}]},
+        "target": {"predictions": {
+            "noisy": quantity(-0.16, low=-0.17, high=-0.15, window=[5, 20]), "ridge_noisy": None}},
         "stopping": {"gcv": stop(4.0), "rwy": stop(2.0, bound=quantity(9.0), vacuous=True)},
         "evaluate": {"tweets": judged([
             {"rule": "oracle", "meaning": "m", "eta": 3.0, "risk": 2.5, "low": 2.1, "high": 2.9},

@@ -138,6 +138,8 @@ class Report(unittest.TestCase):
         self.assertIn("vacuous", text)
         self.assertIn("never stopping costs 25 %", text)
         self.assertIn("a caveat of the test", text)
+        self.assertIn("target: risk, noisy", text)
+        self.assertIn("1.07", text)
         self.assertNotIn("nan", found.titles)
 
     def test_equal_input_gives_equal_bytes_and_pngs_are_written(self):

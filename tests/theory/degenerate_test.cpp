@@ -112,7 +112,8 @@ TEST(Degenerate, ZeroNoiseHasARegimeWithoutNoise) {
 
 StudyRows make_study(std::size_t n) {
   const auto inputs = test::make_inputs(n);
-  StudyRows rows{inputs.kernel, {}, {}};
+  StudyRows rows;
+  rows.kernel = inputs.kernel;
   rows.labels = {{"target", inputs.labels[0].values, inputs.labels[0].noise_variances,
                   inputs.reference, inputs.reference_variance}};
   return rows;

@@ -123,6 +123,24 @@ TEST(Predictions, ClosedFormBesideTheStop) {
   EXPECT_NEAR(of_rank.at("relative_difference"), 0, 1e-9);
 }
 
+TEST(Predictions, ABoundAboveTheNullRiskIsVacuous) {
+  auto inputs = quick_inputs(100);
+  inputs.noise_source = NoiseSource::number;
+  bool seen[2] = {false, false};
+  for (const double variance : {1e-9, 1e-6, 1e-3, 0.1}) {
+    inputs.noise_number = variance;
+    const auto report = theory_summary(inputs);
+    const auto& set = report.at("labels").at(0);
+    const auto& rwy = set.at("stopping").at("rwy");
+    EXPECT_NEAR(value(rwy.at("bound")), 12 * value(set.at("rkhs_norm2")) / value(rwy),
+                1e-9 * value(rwy.at("bound")));
+    const bool vacuous = value(rwy.at("bound")) > value(set.at("signal_variance"));
+    EXPECT_EQ(rwy.at("vacuous").get<bool>(), vacuous) << variance;
+    seen[vacuous ? 1 : 0] = true;
+  }
+  EXPECT_TRUE(seen[0] && seen[1]);
+}
+
 TEST(Predictions, StopsInTheUsersTraining) {
   auto inputs = quick_inputs(100);
   Training training;

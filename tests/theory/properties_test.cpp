@@ -175,7 +175,8 @@ TEST(Properties, OrderOfTheRows) {
 }
 
 StudyRows study_rows_of(const TheoryInputs& inputs) {
-  StudyRows rows{inputs.kernel, {}, {}};
+  StudyRows rows;
+  rows.kernel = inputs.kernel;
   rows.labels = {{"target", inputs.labels[0].values, inputs.labels[0].noise_variances,
                   inputs.reference, inputs.reference_variance}};
   for (std::size_t i = 0; i < inputs.reference.size(); ++i) {
@@ -221,8 +222,9 @@ TEST(Properties, LearningStudy) {
     const auto order = random_order(rows.rows(), number);
     std::vector<std::size_t> place(order.size());
     for (std::size_t i = 0; i < order.size(); ++i) place[order[i]] = i;
-    StudyRows moved{
-        sub_matrix(rows.kernel, rows.rows(), order, order), at_rows(rows.group, order), {}};
+    StudyRows moved;
+    moved.kernel = sub_matrix(rows.kernel, rows.rows(), order, order);
+    moved.group = at_rows(rows.group, order);
     const auto& of = rows.labels[0];
     moved.labels = {{of.name, at_rows(of.values, order), at_rows(of.noise_variances, order),
                      at_rows(of.reference, order), at_rows(of.reference_variance, order)}};

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "theory/filter.hpp"
 #include "theory/test_kernels.hpp"
 
 namespace ntk::theory {
@@ -76,6 +77,33 @@ TEST(Stopping, CriticalRadiusSatisfiesItsDefinition) {
   for (const double v : l) sum += std::min(v, e_n2);
   EXPECT_NEAR(std::sqrt(sum / 128),
               e_n2 * std::sqrt(norm2) / (2 * std::numbers::e * std::sqrt(noise)), 1e-12);
+}
+
+// |f_t - f*|_n^2 <= 4 R^2/(e eta_t) up to the stop, and 12 R^2 e_n^2 at it: the theorem's bounds
+// (Theorem 1 a, b), in expectation, for targets of norm 1 in the space.
+TEST(Stopping, BoundsHoldUpToTheStop) {
+  const auto l = test::min_grid_spectrum(512);
+  for (const double noise : {0.01, 0.3, 3.0}) {
+    for (const double power : {-1.1, -3.0}) {
+      std::vector<double> signal;
+      double norm = 0;
+      for (std::size_t k = 1; k <= 512; ++k) {
+        const double part = std::pow(static_cast<double>(k), power);
+        signal.push_back(l[k - 1] * part);
+        norm += part;
+      }
+      for (double& g : signal) g /= norm;
+      const std::vector<double> nz(512, noise / 512);
+      const double eta = rwy_stop(l, 512, noise, 1);
+      const auto risk = [&](double t) {
+        return in_sample_risk(flow_residual(l, t), signal, nz).total();
+      };
+      for (const double part : {1e-3, 0.1, 0.5, 1.0}) {
+        EXPECT_LE(risk(part * eta), 4 / (std::numbers::e * part * eta)) << noise << " " << part;
+      }
+      EXPECT_LE(risk(eta), 12 * critical_radius2(l, 512, noise, 1));
+    }
+  }
 }
 
 }  // namespace

@@ -81,13 +81,14 @@ def _plug_in_table(label: dict) -> dict:
     points = at(label, "plug_in", "curve", default=[])
     rows = [
         [text(at(p, "n")), text(at(p, "risk")), text(at(p, "standard_error"), 2), text(at(p, "df")),
-         percent(at(p, "noise_share"))]
+         percent(at(p, "noise_share")), text(at(p, "never_stopping"))]
         for p in points
     ]  # fmt: skip
     return table(
         "Plug-in curve from all rows: predicted out-of-sample excess risk. A dash: less than twice "
         "its standard error, not stated.",
-        ["n", "risk (y²)", "standard error by label noise (y²)", "df (modes)", "of it label noise"],
+        ["n", "risk (y²)", "standard error by label noise (y²)", "df (modes)", "of it label noise",
+         "without stopping (y²)"],
         rows)  # fmt: skip
 
 

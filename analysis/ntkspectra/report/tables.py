@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .blocks import Unavailable, beside, guarded, table
 from .headline import last
-from .numbers import at, interval, number, percent, text, with_error
+from .numbers import at, interval, number, of_interval, percent, text, with_error
 from .rundata import KernelData, RunData
 
 EXPONENTS = ("alpha", "alpha_low", "alpha_high", "alpha_rank", "alpha_rank_all")
@@ -42,6 +42,12 @@ def exponent_table(kernel: KernelData) -> list[dict]:
         fit = decay.get(name)
         rows.append([name, text(fit), text(None), "", "", "",
                      str(at(fit, "rule", default="not there"))])  # fmt: skip
+    for label in kernel.label_sets():
+        for name, fit in at(label, "target", "predictions", default={}).items():
+            low, high = at(fit, "window", default=[None, None])
+            rows.append([f"{label.get('name')}: risk, {name.replace('_', ' ')}", of_interval(fit), "",
+                         f"{text(low)} to {text(high)}", "", "",
+                         str(at(fit, "rule", default="not there"))])  # fmt: skip
     for fit in at(decay, "stretched", default=[]):
         low, high = at(fit, "window", default=[None, None])
         rows.append([f"stretched: g = {text(at(fit, 'g'))}", f"s = {text(at(fit, 's'))}", text(None),
