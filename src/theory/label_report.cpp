@@ -169,14 +169,10 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
                             ": it is less than twice the error that the labels' noise makes in it");
   }
 
-  if (p.bounds) {
-    set["target"] = nullptr;
-    unsaid.emplace_back("alignment, tails of the target, never stopping");
-  } else {
-    set["target"] = target_report(context, labels, p);
-  }
+  set["target"] = p.bounds ? json(nullptr) : target_report(context, labels, p);
   set["regime"] = regime_report(set["plug_in"], p);
   set["stopping"] = stop_report(context, labels, p, unsaid);
+  if (p.bounds) unsaid.emplace_back("alignment, tails of the target, never stopping");
   if (!unsaid.empty()) {
     say(context.limits,
         fmt::format("{} leading pairs do not give within {:.0f} %: {}", context.computed().size(),

@@ -18,8 +18,8 @@ constexpr std::array schedule_names{std::pair{"constant", Schedule::constant},
                                     std::pair{"linear", Schedule::linear}};
 
 template <class Names>
-auto named(const Names& names, const std::string& name, const char* what) {
-  for (const auto& [known, value] : names) {
+auto named(const Names& table, const std::string& name, const char* what) {
+  for (const auto& [known, value] : table) {
     if (name == known) return value;
   }
   throw Error(ExitCode::usage,

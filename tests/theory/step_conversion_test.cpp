@@ -13,7 +13,8 @@ namespace {
 
 using test::Draw;
 
-constexpr std::size_t samples = 12, outputs = 3, weights = 20, rows = samples * outputs;
+constexpr std::size_t model_samples = 12, model_outputs = 3, model_weights = 20,
+                      model_rows = model_samples * model_outputs;
 
 struct LinearModel {
   std::vector<double> jacobian, y;  // (rows, weights), row = sample * outputs + output
@@ -21,15 +22,16 @@ struct LinearModel {
 };
 LinearModel make_linear_model() {
   Draw draw(31);
-  LinearModel m{draw.normals(rows * weights), draw.normals(rows), {}};
-  m.eigen = test::scaled_eigen(test::gram(m.jacobian, rows, weights), rows);
+  LinearModel m{draw.normals(model_rows * model_weights), draw.normals(model_rows), {}};
+  m.eigen = test::scaled_eigen(test::gram(m.jacobian, model_rows, model_weights), model_rows);
   return m;
 }
 
 std::vector<double> outputs_of(const LinearModel& m, const std::vector<double>& theta) {
-  std::vector<double> f(rows, 0.0);
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t p = 0; p < weights; ++p) f[r] += m.jacobian[r * weights + p] * theta[p];
+  std::vector<double> f(model_rows, 0.0);
+  for (std::size_t r = 0; r < model_rows; ++r) {
+    for (std::size_t p = 0; p < model_weights; ++p)
+      f[r] += m.jacobian[r * model_weights + p] * theta[p];
   }
   return f;
 }
@@ -40,12 +42,12 @@ std::vector<double> gradient(const LinearModel& m, Loss loss, const std::vector<
   const bool half = loss == Loss::half_mean || loss == Loss::half_sum_outputs;
   const bool mean_outputs = loss == Loss::mean || loss == Loss::half_mean;
   const double factor = (half ? 1.0 : 2.0) / static_cast<double>(count) /
-                        (mean_outputs ? static_cast<double>(outputs) : 1.0);
+                        (mean_outputs ? static_cast<double>(model_outputs) : 1.0);
   const auto f = outputs_of(m, theta);
-  std::vector<double> g(weights, 0.0);
-  for (std::size_t r = first * outputs; r < (first + count) * outputs; ++r) {
-    for (std::size_t p = 0; p < weights; ++p) {
-      g[p] += factor * (f[r] - m.y[r]) * m.jacobian[r * weights + p];
+  std::vector<double> g(model_weights, 0.0);
+  for (std::size_t r = first * model_outputs; r < (first + count) * model_outputs; ++r) {
+    for (std::size_t p = 0; p < model_weights; ++p) {
+      g[p] += factor * (f[r] - m.y[r]) * m.jacobian[r * model_weights + p];
     }
   }
   return g;
@@ -53,13 +55,13 @@ std::vector<double> gradient(const LinearModel& m, Loss loss, const std::vector<
 
 // Outputs after `steps` steps of the training, from zero.
 std::vector<double> trained(const LinearModel& m, const Training& t, int steps) {
-  std::vector<double> theta(weights, 0.0), velocity(weights, 0.0);
-  const auto batch = t.batch > 0 ? static_cast<std::size_t>(t.batch) : samples;
+  std::vector<double> theta(model_weights, 0.0), velocity(model_weights, 0.0);
+  const auto batch = t.batch > 0 ? static_cast<std::size_t>(t.batch) : model_samples;
   for (int s = 0; s < steps; ++s) {
     const double left = t.schedule == Schedule::linear ? 1 - double(s) / steps : 1;
-    const std::size_t first = static_cast<std::size_t>(s) * batch % samples;
+    const std::size_t first = static_cast<std::size_t>(s) * batch % model_samples;
     const auto g = gradient(m, t.loss, theta, first, batch);
-    for (std::size_t p = 0; p < weights; ++p) {
+    for (std::size_t p = 0; p < model_weights; ++p) {
       velocity[p] = t.momentum * velocity[p] - left * t.learning_rate * g[p];
       theta[p] += velocity[p];
     }
@@ -71,10 +73,10 @@ std::vector<double> trained(const LinearModel& m, const Training& t, int steps) 
 template <class Residual>
 std::vector<double> filtered(const LinearModel& m, Residual residual) {
   const auto u = project(m.eigen, m.y);
-  std::vector<double> f(rows, 0.0);
-  for (std::size_t k = 0; k < rows; ++k) {
+  std::vector<double> f(model_rows, 0.0);
+  for (std::size_t k = 0; k < model_rows; ++k) {
     const double part = (1 - residual(m.eigen.values[k])) * u[k];
-    for (std::size_t r = 0; r < rows; ++r) f[r] += part * m.eigen.vectors[k * rows + r];
+    for (std::size_t r = 0; r < model_rows; ++r) f[r] += part * m.eigen.vectors[k * model_rows + r];
   }
   return f;
 }
@@ -88,7 +90,7 @@ double largest_difference(const std::vector<double>& a, const std::vector<double
 TEST(StepConversion, EveryLossHasItsStep) {
   const auto m = make_linear_model();
   for (const Loss loss : {Loss::mean, Loss::sum_outputs, Loss::half_mean, Loss::half_sum_outputs}) {
-    Training t{Optimiser::sgd, loss, Schedule::constant, 0.01, 0, 0, samples, outputs};
+    Training t{Optimiser::sgd, loss, Schedule::constant, 0.01, 0, 0, model_samples, model_outputs};
     const double a = step_size(t);
     const auto f = trained(m, t, 40);
     EXPECT_LT(largest_difference(f, filtered(m, [&](double l) { return std::pow(1 - a * l, 40); })),
@@ -103,12 +105,14 @@ TEST(StepConversion, OtherTrainingsFollowTheFlow) {
   const auto m = make_linear_model();
   const double eta = 1.5 / m.eigen.values[3];
   const auto flow = filtered(m, [&](double l) { return std::exp(-eta * l); });
-  for (const Training& base :
-       {Training{Optimiser::sgd, Loss::mean, Schedule::constant, 0, 0.9, 0, samples, outputs},
-        Training{Optimiser::sgd, Loss::half_mean, Schedule::linear, 0, 0, 0, samples, outputs},
-        Training{Optimiser::sgd, Loss::sum_outputs, Schedule::constant, 0, 0, 3, samples, outputs},
-        Training{Optimiser::sgd, Loss::half_sum_outputs, Schedule::linear, 0, 0.5, 4, samples,
-                 outputs}}) {
+  for (const Training& base : {Training{Optimiser::sgd, Loss::mean, Schedule::constant, 0, 0.9, 0,
+                                        model_samples, model_outputs},
+                               Training{Optimiser::sgd, Loss::half_mean, Schedule::linear, 0, 0, 0,
+                                        model_samples, model_outputs},
+                               Training{Optimiser::sgd, Loss::sum_outputs, Schedule::constant, 0, 0,
+                                        3, model_samples, model_outputs},
+                               Training{Optimiser::sgd, Loss::half_sum_outputs, Schedule::linear, 0,
+                                        0.5, 4, model_samples, model_outputs}}) {
     Training t = base;
     const double epochs = 6000;
     t.learning_rate = learning_rate_for(t, eta, epochs);
@@ -124,7 +128,8 @@ TEST(StepConversion, OtherTrainingsFollowTheFlow) {
 TEST(StepConversion, StepsAboveTheLimitDiverge) {
   const auto m = make_linear_model();
   for (const double momentum : {0.0, 0.6}) {
-    Training t{Optimiser::sgd, Loss::mean, Schedule::constant, 1, momentum, 0, samples, outputs};
+    Training t{Optimiser::sgd, Loss::mean, Schedule::constant, 1,
+               momentum,       0,          model_samples,      model_outputs};
     const double limit = largest_stable_step(t, m.eigen.values[0]) / step_size(t);
     const auto error = [&](double rate) {
       t.learning_rate = rate;
