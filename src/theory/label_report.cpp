@@ -136,9 +136,9 @@ json label_report(ReportContext& context, const LabelSet& labels, const Prepared
   double slope_error = 0;
   for (std::size_t i = 0; i < curve.size(); ++i) {
     json point{{"n", sizes[i]}, {"standard_error", curve[i].standard_error}, {"df", curve[i].df}};
-    if (p.bounds && curve[i].usable()) {
-      const double error = plug_in_error(context, p, curve[i]);
-      point["error"] = number(error);
+    const double error = p.bounds ? plug_in_error(context, p, curve[i]) : 0.0;
+    if (p.bounds) point["error"] = number(error);
+    if (p.bounds && (curve[i].usable() || std::isinf(error))) {
       slope_error = std::max(slope_error, error / curve[i].risk);
       if (!(error <= widest_error * curve[i].risk)) {
         unsaid.push_back(fmt::format("plug-in risk at n = {}", sizes[i]));

@@ -161,7 +161,9 @@ std::optional<KnownStop> known_crossing(double eta, double level, double estimat
 
 double plug_in_error(const ReportContext& context, const PreparedLabels& p,
                      const LearningPoint& point) {
-  if (context.cut && point.kappa == context.curve.kappa.back()) return never_stop;
+  if (context.curve.kappa.empty() || (context.cut && point.kappa == context.curve.kappa.back())) {
+    return never_stop;
+  }
   const double lambda = point.kappa * (1 - point.df / context.n());
   return error_of(point.risk, p.bounds->plug_in_risk(lambda, point.n, p.noise));
 }
