@@ -46,7 +46,7 @@ double alignment_of_halves(std::span<const double> kernel, std::size_t n,
 
 // Each task's part of the joint kernel's spectrum on the training rows.
 json joint_spectrum(std::span<const double> kernel, std::size_t n, std::span<const Split> splits,
-                    const std::vector<std::string>& names) {
+                    const std::vector<std::string>& task_names) {
   std::vector<std::size_t> all, task;
   for (std::size_t t = 0; t < splits.size(); ++t) {
     all.insert(all.end(), splits[t].train.begin(), splits[t].train.end());
@@ -71,7 +71,7 @@ json joint_spectrum(std::span<const double> kernel, std::size_t n, std::span<con
   }
   json shares = json::object();
   for (std::size_t t = 0; t < splits.size(); ++t) {
-    shares[names[t]] = {
+    shares[task_names[t]] = {
         {"rows", static_cast<double>(splits[t].train.size()) / static_cast<double>(m)},
         {"trace", number(share[t] / trace)},
         {"leading", number(share_leading[t] / leading)}};
