@@ -35,7 +35,7 @@ bool has_unit(const std::string& key) {
   return false;
 }
 std::string unit_of(const std::string& key, const std::string& around) {
-  if (key == "slope") return "1";
+  if (key == "slope" || key == "eta_slope") return "1";
   if (key == "eta_median") return "1/l of K/n";
   return around;
 }

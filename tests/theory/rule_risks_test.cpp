@@ -107,7 +107,7 @@ TEST(RuleRisks, AHeadFittedOnTheLabelsLeavesOutWhatTakesTheirNoiseToBeIndependen
   for (const auto& [rule, risk] : rules) {
     if (rule.find("oracle") != rule.npos) continue;  // the best of the path and of all rules' times
     EXPECT_EQ(risk.eta, all.at(rule).eta) << rule;
-    EXPECT_EQ(risk.risk, all.at(rule).risk) << rule;
+    EXPECT_NEAR(risk.risk, all.at(rule).risk, 1e-9 * risk.risk) << rule;  // other products
   }
 }
 
