@@ -42,7 +42,8 @@ json corrected_json(const StudyRows& rows, const HeldOutModes& modes, const Spli
   return {{"risk", corrected->risk},
           {"low", corrected->low()},
           {"high", corrected->high()},
-          {"plug_in", corrected->plug_in.back().risk}};
+          {"plug_in", corrected->plug_in.back().risk},
+          {"leave_one_out", corrected->leave_one_out.back().risk}};
 }
 
 BlockLabels block_labels(const StudyLabels& labels, const StudyPlan& plan, const Split& split) {

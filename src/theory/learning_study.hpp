@@ -59,10 +59,10 @@ struct StudyPoint {
 std::vector<StudyPoint> study_points(const StudyPlan& plan);  // costly ones first
 
 // {"n", "draw", "labels": [{"noise", "norm2", "rules": [{rule, eta, risk, in_sample, parts}],
-// "plug_in": [risks at the plan's sizes], "corrected": {risk, low, high, plug_in}}]}, the last two
-// at the largest size alone, predicted from its training rows ("corrected", extrapolation.hpp,
-// where the noise is known, and null where it cannot be had). Labels that cannot be learned from
-// these rows are null; numbers that are not finite are null.
+// "plug_in": [risks at the plan's sizes], "corrected": {risk, low, high, plug_in,
+// leave_one_out}}]}, the last two at the largest size alone, predicted from its training rows
+// ("corrected", extrapolation.hpp, where the noise is known, and null where it cannot be had).
+// Labels that cannot be learned from these rows are null; numbers that are not finite are null.
 nlohmann::json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint& point);
 
 // All points (in any order) as theory.json's "learning_curves": for each label set and rule the

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "theory/cross_validation.hpp"
 #include "theory/rule_risks.hpp"
 #include "theory/test_kernels.hpp"
 
@@ -16,12 +18,14 @@ using test::Draw;
 constexpr double label_noise = 0.3;
 
 // n rows of features k^-1.3 whose target uses them all; `spread` > 0 scales whole rows, which the
-// plug-in curve's formula does not know of.
+// plug-in curve's formula does not know of: with their targets, or without.
+enum class Scaled { with_target, without_target };
 struct ScaledProblem {
   std::size_t n;
   std::vector<double> kernel, labels, reference;
 };
-ScaledProblem make_scaled(std::size_t n, std::uint64_t seed, double spread) {
+ScaledProblem make_scaled(std::size_t n, std::uint64_t seed, double spread,
+                          Scaled scaled = Scaled::with_target) {
   Draw draw(seed);
   constexpr std::size_t p = 1200;
   auto z = test::power_features(n, p, 1.3, draw);
@@ -30,8 +34,9 @@ ScaledProblem make_scaled(std::size_t n, std::uint64_t seed, double spread) {
     const double scale = std::exp(spread * draw.normal());
     double truth = 0;
     for (std::size_t k = 0; k < p; ++k) {
+      const double target = z[i * p + k] * (k % 2 ? 1 : -1);
       z[i * p + k] *= scale;
-      truth += z[i * p + k] * (k % 2 ? 1 : -1);
+      truth += scaled == Scaled::with_target ? scale * target : target;
     }
     problem.reference.push_back(truth);
     problem.labels.push_back(truth + std::sqrt(label_noise) * draw.normal());
@@ -70,6 +75,49 @@ CorrectedRisk corrected_at(const ScaledProblem& problem, std::size_t m) {
                                      std::vector<double>(m, label_noise), {}, 3);
   EXPECT_TRUE(result);
   return result.value_or(CorrectedRisk{});
+}
+
+HeldOutModes modes_of_first(const ScaledProblem& problem, std::size_t m) {
+  std::vector<std::size_t> rows(m);
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  return held_out_modes(sub_matrix(problem.kernel, problem.n, rows, rows), {}, m, 0);
+}
+
+// Where targets do not grow with their rows, rows of little leverage have errors that the mean
+// leverage makes too much of.
+TEST(LeaveOneOutCurve, TakesRowsByTheirOwnLeverage) {
+  constexpr std::size_t m = 256;
+  constexpr int draws = 6;
+  double plug_in = 0, left_out = 0, even_plug_in = 0, even_left_out = 0;
+  const std::vector<double> variances(m, label_noise), at{m};
+  for (std::uint64_t seed = 0; seed < draws; ++seed) {
+    for (const double spread : {0.0, 0.4}) {
+      const auto problem = make_scaled(700, 40 + seed, spread, Scaled::without_target);
+      const std::span labels = std::span(problem.labels).first(m);
+      const auto both = both_curves(modes_of_first(problem, m), labels, variances, at);
+      const double measured = measured_at(problem, m);
+      (spread > 0 ? plug_in : even_plug_in) += (both.plug_in[0].risk / measured - 1) / draws;
+      (spread > 0 ? left_out : even_left_out) +=
+          (both.leave_one_out[0].risk / measured - 1) / draws;
+    }
+  }
+  std::printf("%g %g %g %g\n", plug_in, left_out, even_plug_in, even_left_out);
+  EXPECT_GT(plug_in, 0.2);
+  EXPECT_LT(std::abs(left_out), 0.1);
+  EXPECT_LT(std::abs(even_left_out - even_plug_in), 0.05);
+}
+
+TEST(LeaveOneOutCurve, IsTheLeastLeaveOneOutErrorAtItsOwnRows) {
+  const auto problem = make_scaled(200, 3, 0.3);
+  const auto modes = modes_of_first(problem, 200);
+  const std::vector<double> variances(200, label_noise), at{200.0};
+  const auto point = both_curves(modes, problem.labels, variances, at).leave_one_out[0];
+  std::vector<double> grid;
+  for (int i = 0; i < 400; ++i) grid.push_back(std::exp(-8 + 0.05 * i) / modes.eigen.values[0]);
+  const auto errors = leave_one_out(modes, problem.labels, grid, Path::ridge);
+  const double least = *std::min_element(errors.begin(), errors.end());
+  EXPECT_GE(point.risk + label_noise, least * (1 - 1e-4));
+  EXPECT_LE(point.risk + label_noise, least * 1.03);
 }
 
 TEST(CorrectedRisk, CoversWhatDisjointRowsMeasure) {
