@@ -9,14 +9,8 @@
 
 namespace ntk::theory {
 
-namespace {
-
-// B(kappa) and its standard error by the labels' noise, at every point of the curve.
-struct PopulationBias {
-  std::vector<double> bias, error;
-};
-PopulationBias population_bias(std::span<const double> eigenvalues, const RidgeCurve& curve,
-                               const LabelModes& labels) {
+BiasCurve bias_curve(std::span<const double> eigenvalues, const RidgeCurve& curve,
+                     const LabelModes& labels) {
   ensure(eigenvalues.size() == labels.power.size(), "{} eigenvalues for {} label modes",
          eigenvalues.size(), labels.power.size());
   const double outside = labels.outside_power - labels.outside_noise;
@@ -25,7 +19,7 @@ PopulationBias population_bias(std::span<const double> eigenvalues, const RidgeC
   // Variance of a mode's squared noise: 2 nz^2 for Gaussian noise.
   const double outside_variance =
       outside_modes > 0 ? 2 * labels.outside_noise * labels.outside_noise / outside_modes : 0.0;
-  PopulationBias result;
+  BiasCurve result;
   for (std::size_t p = 0; p < curve.lambda.size(); ++p) {
     double train = outside, variance = outside_variance;
     const auto left = ridge_residual(eigenvalues, curve.lambda[p]);
@@ -41,6 +35,8 @@ PopulationBias population_bias(std::span<const double> eigenvalues, const RidgeC
   return result;
 }
 
+namespace {
+
 // The risk of n samples at effective ridge kappa.
 LearningPoint risk_at(double n, double kappa, double df, double n2, double bias, double error,
                       double noise_variance) {
@@ -51,10 +47,9 @@ LearningPoint risk_at(double n, double kappa, double df, double n2, double bias,
 
 }  // namespace
 
-std::vector<LearningPoint> plug_in_curve(std::span<const double> eigenvalues,
-                                         const RidgeCurve& curve, const LabelModes& labels,
-                                         double noise_variance, std::span<const double> sizes) {
-  const auto [bias, error] = population_bias(eigenvalues, curve, labels);
+std::vector<LearningPoint> learning_points(const RidgeCurve& curve, const BiasCurve& of,
+                                           double noise_variance, std::span<const double> sizes) {
+  const auto& [bias, error] = of;
   std::vector<LearningPoint> points;
   for (const double n : sizes) {
     LearningPoint best;
@@ -72,10 +67,16 @@ std::vector<LearningPoint> plug_in_curve(std::span<const double> eigenvalues,
   return points;
 }
 
+std::vector<LearningPoint> plug_in_curve(std::span<const double> eigenvalues,
+                                         const RidgeCurve& curve, const LabelModes& labels,
+                                         double noise_variance, std::span<const double> sizes) {
+  return learning_points(curve, bias_curve(eigenvalues, curve, labels), noise_variance, sizes);
+}
+
 std::vector<LearningPoint> never_stop_curve(std::span<const double> eigenvalues,
                                             const RidgeCurve& curve, const LabelModes& labels,
                                             double noise_variance, std::span<const double> sizes) {
-  const auto [bias, error] = population_bias(eigenvalues, curve, labels);
+  const auto [bias, error] = bias_curve(eigenvalues, curve, labels);
   const std::size_t last = curve.df.size() - 1;
   const auto modes = static_cast<double>(eigenvalues.size());
   std::vector<LearningPoint> points;

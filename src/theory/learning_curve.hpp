@@ -39,6 +39,19 @@ std::vector<LearningPoint> plug_in_curve(std::span<const double> eigenvalues,
                                          const RidgeCurve& curve, const LabelModes& labels,
                                          double noise_variance, std::span<const double> sizes);
 
+// B(kappa), the part of the risk that is not variance, at every point of a ridge curve, with its
+// standard error by the labels' noise. From the training errors over (1 - df/n)^2, which takes all
+// rows for alike.
+struct BiasCurve {
+  std::vector<double> bias, error;
+};
+BiasCurve bias_curve(std::span<const double> eigenvalues, const RidgeCurve& curve,
+                     const LabelModes& labels);
+
+// plug_in_curve from any B(kappa).
+std::vector<LearningPoint> learning_points(const RidgeCurve& curve, const BiasCurve& bias,
+                                           double noise_variance, std::span<const double> sizes);
+
 // The excess risk at each of `sizes` without stopping (or ridge): where the labels are interpolated
 // or, in a kernel with fewer modes than n, fitted as well as it can. The same formula at ridge ->
 // 0, i.e. at the kappa with N1(kappa) = n, or at the least kappa of the curve where all modes give

@@ -34,15 +34,16 @@ json point_rules(std::span<const RuleRisk> risks) {
 
 // Predicted at the training set's own size, without a look at the test rows.
 json corrected_json(const StudyRows& rows, const HeldOutModes& modes, const Split& split,
-                    const BlockLabels& data, std::uint64_t seed) {
+                    const BlockLabels& data, bool single_rows, std::uint64_t seed) {
   const auto kernel = sub_matrix(rows.kernel, rows.rows(), split.train, split.train);
   const auto corrected = corrected_risk(kernel, modes, data.labels, data.noise_variances,
-                                        at_rows(rows.group, split.train), seed);
+                                        at_rows(rows.group, split.train), single_rows, seed);
   if (!corrected) return nullptr;
   return {{"risk", corrected->risk},
           {"low", corrected->low()},
           {"high", corrected->high()},
-          {"plug_in", corrected->plug_in.back().risk}};
+          {"plug_in", corrected->plug_in.back().risk},
+          {"leave_one_out", corrected->leave_one_out.back().risk}};
 }
 
 // Of the rows of the split's samples.
@@ -206,7 +207,8 @@ json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint&
       std::vector<double> at;
       for (const std::size_t size : plan.sizes) at.push_back(static_cast<double>(size * outputs));
       if (!data.noise_variances.empty() && outputs == 1) {
-        set["corrected"] = corrected_json(rows, block.modes, split, data, plan.seed + draw);
+        set["corrected"] =
+            corrected_json(rows, block.modes, split, data, plan.single_rows, plan.seed + draw);
       }
       set["plug_in"] = json::array();
       for (const auto& p : plug_in_curve(values, ridge_curve(values, risks.labels.n), risks.labels,

@@ -71,12 +71,12 @@ std::vector<StudyPoint> study_points(const StudyPlan& plan);  // costly ones fir
 
 // {"n", "draw", "labels": [{"noise", "norm2", "rules": [{rule, eta, risk, in_sample, parts}],
 // "evaluate": {SET: {"rules"}}, the same fits judged by evaluation sets, "plug_in": [risks at the
-// plan's sizes], "corrected": {risk, low, high, plug_in}}], "classes": {"rules": [{rule, eta, risk,
-// parts}], "evaluate"}}. "plug_in" and "corrected" are there at the largest size alone, predicted
-// from its training rows ("corrected", extrapolation.hpp, where the noise is known and samples have
-// one row, and null where it cannot be had); the risks of "classes", where there are any, are error
-// rates. Labels that cannot be learned from these rows are null; numbers that are not finite are
-// null.
+// plan's sizes], "corrected": {risk, low, high, plug_in, leave_one_out}}], "classes": {"rules":
+// [{rule, eta, risk, parts}], "evaluate"}}. "plug_in" and "corrected" are there at the largest size
+// alone, predicted from its training rows ("corrected", extrapolation.hpp, where the noise is known
+// and samples have one row, and null where it cannot be had); the risks of "classes", where there
+// are any, are error rates. Labels that cannot be learned from these rows are null; numbers that
+// are not finite are null.
 nlohmann::json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint& point);
 
 // All points (in any order) as theory.json's "learning_curves": for each label set and rule the

@@ -212,7 +212,7 @@ json plug_in_json(const StudyPlan& plan, std::span<const json> points, std::size
 // corrected_risk against what the same training sets reach on the test rows.
 json corrected_json(const StudyPlan& plan, std::span<const json> points, std::size_t label,
                     const RuleTable& oracle) {
-  std::vector<double> predicted, plug_in, off, low, high;
+  std::vector<double> predicted, plug_in, left_out, off, low, high;
   double covered = 0;
   std::size_t draw = 0;
   for (const auto& point : points) {
@@ -223,6 +223,7 @@ json corrected_json(const StudyPlan& plan, std::span<const json> points, std::si
     const auto& c = set.at("corrected");
     predicted.push_back(c.at("risk"));
     plug_in.push_back(c.at("plug_in"));
+    left_out.push_back(c.at("leave_one_out"));
     low.push_back(c.at("low"));
     high.push_back(c.at("high"));
     off.push_back(predicted.back() / measured - 1);
@@ -230,22 +231,24 @@ json corrected_json(const StudyPlan& plan, std::span<const json> points, std::si
   }
   if (predicted.empty()) return nullptr;
   const double of_mean = mean(oracle.risk.back());
-  return {
-      {"rule",
-       "plug-in at n times measured over plug-in at n/2, from the rows of each largest training "
-       "set alone; low and high are means of the draws' 95 % intervals; error is that of the "
-       "mean over draws"},
-      {"n", plan.sizes.back()},
-      {"draws", predicted.size()},
-      {"risk", mean(predicted)},
-      {"low", mean(low)},
-      {"high", mean(high)},
-      {"measured", of_mean},
-      {"error", mean(predicted) / of_mean - 1},
-      {"plug_in_error", mean(plug_in) / of_mean - 1},
-      {"scatter", std::sqrt(std::inner_product(off.begin(), off.end(), off.begin(), 0.0) /
-                            static_cast<double>(off.size()))},
-      {"covered", covered / static_cast<double>(predicted.size())}};
+  return {{"rule",
+           "leave-one-out curve at n times measured over leave-one-out curve at n/2, from the rows "
+           "of each largest training "
+           "set alone; low and high are means of the draws' 95 % intervals; error is that of the "
+           "mean over draws"},
+          {"n", plan.sizes.back()},
+          {"draws", predicted.size()},
+          {"risk", mean(predicted)},
+          {"low", mean(low)},
+          {"high", mean(high)},
+          {"measured", of_mean},
+          {"error", mean(predicted) / of_mean - 1},
+          {"plug_in_error", mean(plug_in) / of_mean - 1},
+          {"leave_one_out_error", mean(left_out) / of_mean - 1},
+          {"leverage_bias", mean(plug_in) / mean(left_out) - 1},
+          {"scatter", std::sqrt(std::inner_product(off.begin(), off.end(), off.begin(), 0.0) /
+                                static_cast<double>(off.size()))},
+          {"covered", covered / static_cast<double>(predicted.size())}};
 }
 
 // The rules of a label set, judged by the test set or an evaluation set.

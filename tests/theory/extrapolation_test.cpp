@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "theory/cross_validation.hpp"
 #include "theory/rule_risks.hpp"
 #include "theory/test_kernels.hpp"
 
@@ -15,26 +17,31 @@ using test::Draw;
 
 constexpr double label_noise = 0.3;
 
-// n rows of features k^-1.3 whose target uses them all; `spread` > 0 scales whole rows, which the
-// plug-in curve's formula does not know of.
+// n rows of power-law features whose target uses them all. Whole rows differ in scale, by a factor
+// exp(spread z), which the plug-in curve's formula does not know of; targets by that to the power
+// `target_power`.
+struct Shape {
+  double exponent = 1.3, noise = label_noise, spread = 0, target_power = 1;
+};
 struct ScaledProblem {
   std::size_t n;
   std::vector<double> kernel, labels, reference;
 };
-ScaledProblem make_scaled(std::size_t n, std::uint64_t seed, double spread) {
+ScaledProblem make_scaled(std::size_t n, std::uint64_t seed, const Shape& shape) {
   Draw draw(seed);
   constexpr std::size_t p = 1200;
-  auto z = test::power_features(n, p, 1.3, draw);
+  auto z = test::power_features(n, p, shape.exponent, draw);
   ScaledProblem problem{n, {}, {}, {}};
   for (std::size_t i = 0; i < n; ++i) {
-    const double scale = std::exp(spread * draw.normal());
+    const double scale = std::exp(shape.spread * draw.normal());
     double truth = 0;
     for (std::size_t k = 0; k < p; ++k) {
-      z[i * p + k] *= scale;
       truth += z[i * p + k] * (k % 2 ? 1 : -1);
+      z[i * p + k] *= scale;
     }
+    truth *= std::pow(scale, shape.target_power);
     problem.reference.push_back(truth);
-    problem.labels.push_back(truth + std::sqrt(label_noise) * draw.normal());
+    problem.labels.push_back(truth + std::sqrt(shape.noise) * draw.normal());
   }
   problem.kernel = test::gram(z, n, p);
   return problem;
@@ -67,9 +74,54 @@ CorrectedRisk corrected_at(const ScaledProblem& problem, std::size_t m) {
                                    problem.labels.begin() + static_cast<std::ptrdiff_t>(m));
   const auto kernel = sub_matrix(problem.kernel, problem.n, rows, rows);
   const auto result = corrected_risk(kernel, held_out_modes(kernel, {}, m, 0), labels,
-                                     std::vector<double>(m, label_noise), {}, 3);
+                                     std::vector<double>(m, label_noise), {}, false, 3);
   EXPECT_TRUE(result);
   return result.value_or(CorrectedRisk{});
+}
+
+HeldOutModes modes_of_first(const ScaledProblem& problem, std::size_t m) {
+  std::vector<std::size_t> rows(m);
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  return held_out_modes(sub_matrix(problem.kernel, problem.n, rows, rows), {}, m, 0);
+}
+
+// Where targets are not smaller where their rows are, rows of little leverage have errors that the
+// mean leverage makes too much of.
+TEST(LeaveOneOutCurve, TakesRowsByTheirOwnLeverage) {
+  constexpr std::size_t m = 256;
+  constexpr int draws = 6;
+  const auto off = [](const Shape& shape) {
+    double plug_in = 0, left_out = 0;
+    const std::vector<double> variances(m, shape.noise), at{m};
+    for (std::uint64_t seed = 0; seed < draws; ++seed) {
+      const auto problem = make_scaled(700, 40 + seed, shape);
+      const std::span labels = std::span(problem.labels).first(m);
+      const auto both = both_curves(modes_of_first(problem, m), labels, variances, at);
+      const double measured = measured_at(problem, m);
+      plug_in += (both.plug_in[0].risk / measured - 1) / draws;
+      left_out += (both.leave_one_out[0].risk / measured - 1) / draws;
+    }
+    return std::pair(plug_in, left_out);
+  };
+  const auto [even_plug_in, even] = off({});
+  EXPECT_NEAR(even_plug_in, even, 0.05);
+  const auto [plug_in, left_out] =
+      off({.exponent = 1.1, .noise = 0.05, .spread = 0.4, .target_power = -1});
+  EXPECT_GT(plug_in - left_out, 0.1);
+  EXPECT_LT(std::abs(left_out), 0.1);
+}
+
+TEST(LeaveOneOutCurve, IsTheLeastLeaveOneOutErrorAtItsOwnRows) {
+  const auto problem = make_scaled(200, 3, {.spread = 0.3});
+  const auto modes = modes_of_first(problem, 200);
+  const std::vector<double> variances(200, label_noise), at{200.0};
+  const auto point = both_curves(modes, problem.labels, variances, at).leave_one_out[0];
+  std::vector<double> grid;
+  for (int i = 0; i < 400; ++i) grid.push_back(std::exp(-8 + 0.05 * i) / modes.eigen.values[0]);
+  const auto errors = leave_one_out(modes, problem.labels, grid, Path::ridge);
+  const double least = *std::min_element(errors.begin(), errors.end());
+  EXPECT_GE(point.risk + label_noise, least * (1 - 1e-4));
+  EXPECT_LE(point.risk + label_noise, least * 1.03);
 }
 
 TEST(CorrectedRisk, CoversWhatDisjointRowsMeasure) {
@@ -77,7 +129,7 @@ TEST(CorrectedRisk, CoversWhatDisjointRowsMeasure) {
     int covered = 0;
     double off = 0, plug_in_off = 0;
     for (std::uint64_t seed = 0; seed < 6; ++seed) {
-      const auto problem = make_scaled(700, 100 + seed, spread);
+      const auto problem = make_scaled(700, 100 + seed, {.spread = spread});
       const auto corrected = corrected_at(problem, 256);
       const double measured = measured_at(problem, 256);
       covered += corrected.low() <= measured && measured <= corrected.high();
@@ -96,7 +148,7 @@ TEST(CorrectedRisk, CoversWhatDisjointRowsMeasure) {
 }
 
 TEST(CorrectedRisk, LooksAtNothingButItsRows) {
-  const auto problem = make_scaled(300, 7, 0);
+  const auto problem = make_scaled(300, 7, {});
   auto other = problem;
   for (std::size_t i = 200; i < 300; ++i) other.labels[i] += 10;
   EXPECT_EQ(corrected_at(problem, 200).risk, corrected_at(other, 200).risk);
@@ -104,16 +156,52 @@ TEST(CorrectedRisk, LooksAtNothingButItsRows) {
 
 TEST(CorrectedRisk, NothingWithoutSignalOrRoom) {
   const auto whole = [](const ScaledProblem& p) { return held_out_modes(p.kernel, {}, p.n, 0); };
-  auto problem = make_scaled(200, 8, 0);
+  auto problem = make_scaled(200, 8, {});
   Draw draw(9);
   for (double& y : problem.labels) y = std::sqrt(label_noise) * draw.normal();
   const std::vector<double> variances(200, label_noise);
-  EXPECT_FALSE(corrected_risk(problem.kernel, whole(problem), problem.labels, variances, {}, 1));
-  problem = make_scaled(200, 8, 0);
-  EXPECT_TRUE(corrected_risk(problem.kernel, whole(problem), problem.labels, variances, {}, 1));
-  const std::vector<std::int64_t> one_group(200, 4);
   EXPECT_FALSE(
-      corrected_risk(problem.kernel, whole(problem), problem.labels, variances, one_group, 1));
+      corrected_risk(problem.kernel, whole(problem), problem.labels, variances, {}, false, 1));
+  problem = make_scaled(200, 8, {});
+  EXPECT_TRUE(
+      corrected_risk(problem.kernel, whole(problem), problem.labels, variances, {}, false, 1));
+  const std::vector<std::int64_t> one_group(200, 4);
+  EXPECT_FALSE(corrected_risk(problem.kernel, whole(problem), problem.labels, variances, one_group,
+                              false, 1));
+}
+
+// Rows of a group are much alike: small training sets of whole groups know less than as many rows
+// from everywhere.
+TEST(CorrectedRisk, DrawsSingleRowsWhereTheStudyDoes) {
+  constexpr std::size_t n = 320, size = 16;
+  auto problem = make_scaled(n, 12, {});
+  std::vector<std::int64_t> group;
+  for (std::size_t i = 0; i < n; ++i) group.push_back(static_cast<std::int64_t>(i / size));
+  // The first row of each group stands for its rows, but for a third of their own.
+  const auto mixed = [&](const std::vector<double>& own, std::size_t i) {
+    return std::sqrt(2.0 / 3) * own[i - i % size] + std::sqrt(1.0 / 3) * own[i];
+  };
+  const auto kernel = problem.kernel;
+  const auto entry = [&](std::size_t i, std::size_t j) { return kernel[i * n + j]; };
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) {
+      const std::size_t a = i - i % size, b = j - j % size;
+      problem.kernel[i * n + j] =
+          (2 * entry(a, b) + entry(i, j) + std::sqrt(2.0) * (entry(a, j) + entry(i, b))) / 3;
+    }
+  }
+  Draw draw(13);
+  for (std::size_t i = 0; i < n; ++i) {
+    problem.labels[i] = mixed(problem.reference, i) + std::sqrt(label_noise) * draw.normal();
+  }
+  const auto modes = held_out_modes(problem.kernel, {}, n, 0);
+  const std::vector<double> variances(n, label_noise);
+  const auto whole =
+      corrected_risk(problem.kernel, modes, problem.labels, variances, group, false, 1);
+  const auto single =
+      corrected_risk(problem.kernel, modes, problem.labels, variances, group, true, 1);
+  ASSERT_TRUE(whole && single);
+  EXPECT_LT(single->measured[0].risk, 0.9 * whole->measured[0].risk);
 }
 
 }  // namespace
