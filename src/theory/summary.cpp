@@ -75,6 +75,20 @@ void check_inputs(const TheoryInputs& inputs, std::size_t n) {
   }
 }
 
+// Of the centred kernel's diagonal, over the rows looked at.
+double diagonal_cv(const TheoryInputs& inputs) {
+  auto kernel = inputs.kernel;
+  const std::size_t rows = inputs.subset.size();
+  const auto outputs = static_cast<std::size_t>(inputs.rows_per_sample);
+  centre_rows(kernel, rows, centring_means(inputs.kernel, rows, outputs));
+  std::vector<double> diagonal;
+  for (std::size_t i = 0; i < rows; ++i) diagonal.push_back(kernel[i * rows + i]);
+  const double middle = mean(diagonal);
+  double square = 0;
+  for (const double d : diagonal) square += (d - middle) * (d - middle);
+  return std::sqrt(square / static_cast<double>(rows)) / middle;
+}
+
 // Class indicators and several raters are also reported as means over the label sets.
 json label_means(const json& labels) {
   json means{{"label_sets", labels.size()}};
@@ -125,6 +139,11 @@ json theory_summary(const TheoryInputs& inputs) {
                 {"centring", "(I - 11^T/N) for each output; the intercept is the training mean"},
                 {"f0", inputs.f0_kept ? "keep: labels are y - f0" : "subtract: labels are y"}}}};
   check_inputs(inputs, n);
+  if (!inputs.kernel.empty()) {
+    report["kernel"]["diagonal_cv"] =
+        quantity(diagonal_cv(inputs), "1",
+                 "standard deviation over mean of k(x, x), centred: what leverages differ by");
+  }
   if (!inputs.raw_eigenvalues.empty()) {
     report["spectrum"]["raw"] = spectrum_report(inputs.raw_eigenvalues, inputs.raw_sums, n);
   }

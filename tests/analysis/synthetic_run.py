@@ -57,7 +57,8 @@ def study_of(name):
         "plug_in": {"rule": "r", "draws": 3, "risk": [1.9, 1.4], "low": [1.8, 1.2], "high": [2.2, 1.7],
                     "slope": {"value": -0.4, "low": -0.5, "high": -0.3}},
         "corrected": {"rule": "corrected", "n": 20, "draws": 3, "risk": 1.45, "low": 1.2, "high": 1.8,
-                      "measured": 1.5, "error": -0.03, "plug_in_error": -0.07, "scatter": 0.1,
+                      "measured": 1.5, "error": -0.03, "plug_in_error": 0.07,
+                      "leave_one_out_error": -0.01, "leverage_bias": 0.08, "scatter": 0.1,
                       "covered": 1.0}}  # fmt: skip
 
 
@@ -70,7 +71,8 @@ def kernel_report(names=("target",)):
         "draws": 8, "accepted": False,
         "statistics": [{"name": "l_1", "observed": 1.0, "low": 2.0, "high": 3.0, "inside": False}]}  # fmt: skip
     return {
-        "kernel": {"samples": N, "rows_per_sample": 1, "n": N, "centring": "c", "f0": "subtract"},
+        "kernel": {"samples": N, "rows_per_sample": 1, "n": N, "centring": "c", "f0": "subtract",
+                   "diagonal_cv": quantity(0.25)},
         "spectrum": {"raw": spectrum, "centred": spectrum, "modes": quantity(39), "resolved": 30,
                      "floor": quantity(1e-9)},
         "decay": {

@@ -18,7 +18,7 @@ namespace {
 using test::Draw;
 
 constexpr std::size_t modes = 511;
-constexpr double rows = 512;
+constexpr double spectrum_rows = 512;
 
 // Spectra of 512 centred rows.
 std::map<std::string, std::vector<double>> make_spectra() {
@@ -140,13 +140,13 @@ TEST(CompleteTail, GivesTheEffectiveDimension) {
     for (const std::size_t k : {50, 100}) {
       const auto tail = tail_of(l, std::vector<double>(modes, 1), k);
       std::vector<double> completed(l.begin(), l.begin() + static_cast<std::ptrdiff_t>(k));
-      const SpectrumBounds bounds(completed, tail, rows);
+      const SpectrumBounds bounds(completed, tail, spectrum_rows);
       const auto rest = complete_tail(tail, modes - k);
       completed.insert(completed.end(), rest.begin(), rest.end());
       const std::vector<double> positive(
           completed.begin(),
           completed.begin() + static_cast<std::ptrdiff_t>(positive_modes(completed, 1e-12)));
-      const auto whole = ridge_curve(positive, rows);
+      const auto whole = ridge_curve(positive, spectrum_rows);
       const auto known = known_part(whole, bounds);
       ASSERT_GT(known.df.back(), static_cast<double>(k)) << name;
       for (std::size_t p = 0; p < known.df.size(); ++p) {
@@ -161,10 +161,11 @@ TEST(CompleteTail, GivesTheEffectiveDimension) {
 TEST(SpectrumBounds, HoldTheTruth) {
   for (const auto& [name, l] : spectra()) {
     const auto positive = positive_modes(l);
-    const auto whole = ridge_curve(std::span(l).first(positive), rows);
+    const auto whole = ridge_curve(std::span(l).first(positive), spectrum_rows);
     for (const std::size_t k : {20, 100, 200}) {
       const std::vector<double> leading(l.begin(), l.begin() + static_cast<std::ptrdiff_t>(k));
-      const SpectrumBounds bounds(leading, tail_of(l, std::vector<double>(modes, 1), k), rows);
+      const SpectrumBounds bounds(leading, tail_of(l, std::vector<double>(modes, 1), k),
+                                  spectrum_rows);
       for (std::size_t p = 0; p < whole.df.size(); p += 7) {
         const std::string what = name + " " + std::to_string(k);
         const double lambda = whole.lambda[p], df = whole.df[p];
@@ -187,19 +188,21 @@ TEST(LabelBounds, HoldTheTruth) {
     if (name == "rank 200") continue;  // modes below
     Draw draw(11);
     LabelModes labels;
-    labels.n = rows;
+    labels.n = spectrum_rows;
     labels.null_modes = 1;
     for (std::size_t k = 0; k < modes; ++k) {
       const double truth = std::sqrt(l[k] / l[0]) + (k == 300 ? 2 : 0);
-      labels.noise.push_back(0.02 * (1 + draw.uniform()) / rows);
+      labels.noise.push_back(0.02 * (1 + draw.uniform()) / spectrum_rows);
       labels.power.push_back(
-          std::pow(truth + std::sqrt(labels.noise[k] * rows) * draw.normal(), 2) / rows);
+          std::pow(truth + std::sqrt(labels.noise[k] * spectrum_rows) * draw.normal(), 2) /
+          spectrum_rows);
     }
     const double sigma2 = labels.total_noise();
-    const auto curve = ridge_curve(l, rows);
+    const auto curve = ridge_curve(l, spectrum_rows);
     for (const std::size_t k : {40, 150}) {
       const std::vector<double> leading(l.begin(), l.begin() + static_cast<std::ptrdiff_t>(k));
-      const SpectrumBounds spectrum(leading, tail_of(l, std::vector<double>(modes, 1), k), rows);
+      const SpectrumBounds spectrum(leading, tail_of(l, std::vector<double>(modes, 1), k),
+                                    spectrum_rows);
       const LabelBounds bounds(spectrum, labels, tail_of(l, labels.power, k),
                                tail_of(l, labels.noise, k));
       auto signal = labels.power;
@@ -218,7 +221,7 @@ TEST(LabelBounds, HoldTheTruth) {
       }
       const std::vector<double> sizes{60, 200, 512};
       for (const auto& point : plug_in_curve(l, curve, labels, sigma2, sizes)) {
-        const double lambda = point.kappa * (1 - point.df / rows);
+        const double lambda = point.kappa * (1 - point.df / spectrum_rows);
         expect_holds(bounds.plug_in_risk(lambda, point.n, sigma2), point.risk, name + " plug-in");
       }
     }

@@ -43,6 +43,15 @@ TEST(Summary, SaysEverythingForAFullProblem) {
   }
 }
 
+TEST(Summary, SpreadOfTheDiagonal) {
+  TheoryInputs inputs;
+  inputs.samples = 4;
+  inputs.subset = {0, 1, 2, 3};
+  // Rows of two points each on two axes: centring changes nothing, the diagonal is 1, 1, 9, 9.
+  inputs.kernel = {1, -1, 0, 0, -1, 1, 0, 0, 0, 0, 9, -9, 0, 0, -9, 9};
+  EXPECT_NEAR(value(theory_summary(inputs).at("kernel").at("diagonal_cv")), 4.0 / 5, 1e-12);
+}
+
 TEST(Summary, DecayWithItsUncertaintyAndItsLaw) {
   const auto report = theory_summary(make_inputs(256));
   const auto& decay = report.at("decay");

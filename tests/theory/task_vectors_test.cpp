@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "theory/linear_algebra.hpp"
+#include "theory/test_inputs.hpp"
 #include "theory/test_kernels.hpp"
 
 namespace ntk::theory {
@@ -23,7 +24,8 @@ constexpr std::size_t features = 30;
 // Rows of tasks in turn; task t sees the features of `seen(t)` alone, others are zero for it.
 struct Example {
   template <class Seen>
-  Example(std::size_t n, std::size_t tasks, Seen seen, double noise = 0.1, std::uint64_t seed = 5) {
+  Example(std::size_t n, std::size_t tasks, Seen seen, double deviation = 0.1,
+          std::uint64_t seed = 5) {
     Draw draw(seed);
     const auto truth = draw.normals(features);
     for (std::size_t t = 0; t < tasks; ++t) rows.names.push_back("task" + std::to_string(t));
@@ -37,7 +39,7 @@ struct Example {
         value += z * truth[f];
       }
       rows.reference.push_back(value);
-      rows.labels.push_back(value + noise * draw.normal());
+      rows.labels.push_back(value + deviation * draw.normal());
     }
     rows.reference_variance.assign(n, 0.0);
     rows.kernel = test::gram(j, n, features);
@@ -67,9 +69,7 @@ std::vector<double> centred_features(const Example& e, const std::vector<Split>&
   return j;
 }
 
-double value(const json& j) {
-  return j.at("value").get<double>();
-}
+using test::value;
 
 TEST(TaskVectors, SplitsKeepGroupsApartAndTasksWhole) {
   Example e(240, 2, all_features);

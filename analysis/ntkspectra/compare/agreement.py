@@ -60,6 +60,30 @@ def _relative(units: list[Unit], which: str) -> float:
     return _mean(abs(p / m - 1) for p, m in pairs if p is not None and m)
 
 
+@dataclass(frozen=True)
+class Bias:
+    """Mean signed relative risk errors at the largest n over `units` units, all predicted from the
+    same training rows; NaN where nothing can be said."""
+
+    units: int
+    diagonal_cv: float  # spread of the centred kernel's diagonal
+    plug_in: float
+    leave_one_out: float
+    corrected: float
+
+
+def bias(units: list[Unit]) -> Bias:
+    def over(*keys) -> float:
+        return _mean(number(at(u.study, "corrected", *keys)) for u in units)
+    return Bias(
+        units=len(units),
+        diagonal_cv=_mean(number(at(u.report, "kernel", "diagonal_cv")) for u in units),
+        plug_in=over("plug_in_error"),
+        leave_one_out=over("leave_one_out_error"),
+        corrected=over("error"),
+    )
+
+
 def agreement(units: list[Unit]) -> Agreement:
     slopes = {
         which: [math.nan if (v := u.slopes()[which]) is None else v for u in units]

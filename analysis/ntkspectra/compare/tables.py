@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..report.numbers import DASH, at, interval, number, numbers, of_interval, percent, text
-from .agreement import Agreement, agreement
+from .agreement import Agreement, agreement, bias
 from .units import Unit, heads
 
 
@@ -128,6 +128,19 @@ def _agreement_cells(a: Agreement) -> list[str]:
             percent(a.risk_error_plug_in), percent(a.risk_error_corrected), percent(a.covered)]
 
 
+def biases(units: list[Unit]) -> str:
+    """By kernel, over runs and label sets: what the predictions are off by on average."""
+    groups: dict[str, list[Unit]] = {}
+    for u in units:
+        groups.setdefault(u.kernel, []).append(u)
+    named = [*groups.items(), *([("all", units)] if len(groups) > 1 else [])]
+    return table(
+        ["kernel", "units", "spread of the diagonal", "plug-in", "leave-one-out", "corrected"],
+        [[kernel, str(b.units), text(b.diagonal_cv, 2), percent(b.plug_in),
+          percent(b.leave_one_out), percent(b.corrected)]
+         for kernel, b in ((kernel, bias(group)) for kernel, group in named)])
+
+
 def head_draws(units: list[Unit]) -> str:
     """Mean and range over head draws, empty where no two runs differ in the head's seed alone."""
     rows = []
@@ -187,6 +200,10 @@ def document(units: list[Unit], kernel: str) -> str:
         ("How well predictions agree", "Over the kernels of a run and label set: rank correlation "
          "of predicted and measured slopes, mean absolute errors of slopes and of risks at the "
          "largest n.", agreements(units)),
+        ("What predictions are off by", "Mean relative risk errors at the largest n, with their "
+         "sign: of the plug-in curve, of the same from leave-one-out errors (each row by its own "
+         "leverage), and corrected. A diagonal of little spread leaves rows of like leverage.",
+         biases(units)),
         ("Head draws", "Mean and range over runs that differ in the head's seed alone.",
          head_draws(units)),
     ]

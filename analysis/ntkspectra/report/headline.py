@@ -67,7 +67,7 @@ def _measured(kernel: KernelData, study: dict) -> list[str]:
     if corrected:
         shown = interval(at(corrected, "risk"), at(corrected, "low"), at(corrected, "high"))
         parts.append(
-            f"corrected by the same rows' own halves it gives {shown} y², "
+            f"with each row's own leverage and corrected by the same rows' own halves it gives {shown} y², "
             f"{_signed(at(corrected, 'error'))} off; {percent(at(corrected, 'covered'))} of {at(corrected, 'draws')} intervals hold the "
             "measured value"
         )

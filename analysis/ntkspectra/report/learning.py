@@ -66,11 +66,12 @@ def _details(kernel: KernelData, study: dict) -> list[dict]:
         blocks.append(table(
             f"Corrected prediction: {at(corrected, 'rule', default='')}.",
             ["n", "predicted (y²)", "measured (y²)", "error", "error of the plug-in",
-             "scatter of draws", "intervals that hold the measured value"],
+             "error of the leave-one-out curve", "scatter of draws", "intervals that hold the measured value"],
             [[text(at(corrected, "n")),
               interval(at(corrected, "risk"), at(corrected, "low"), at(corrected, "high")),
               text(at(corrected, "measured")), percent(at(corrected, "error")),
-              percent(at(corrected, "plug_in_error")), percent(at(corrected, "scatter")),
+              percent(at(corrected, "plug_in_error")),
+              percent(at(corrected, "leave_one_out_error")), percent(at(corrected, "scatter")),
               percent(at(corrected, "covered"))]]))  # fmt: skip
     else:
         blocks.append(missing("theory.json has no corrected prediction for this label set"))
