@@ -10,21 +10,21 @@ namespace ntk::theory {
 
 using nlohmann::json;
 
-namespace {
-
-json risks_along(const LabelFit& fit, std::span<const double> factor, std::span<const double> path,
-                 Path kind, const JudgedRows& rows) {
-  const auto predictions = predict_rows(fit, factor, path, kind);
-  json risks = json::array();
-  for (std::size_t p = 0; p < path.size(); ++p) {
-    const std::size_t count = rows.reference.size();
-    risks.push_back(number(measured_risk(std::span(predictions).subspan(p * count, count),
-                                         rows.reference, rows.reference_variance)));
+nlohmann::json path_risks(const LabelFit& fit, std::span<const double> factor,
+                          std::span<const double> path, const JudgedRows& rows) {
+  json risks{{"eta", std::vector<double>(path.begin(), path.end())}};
+  const std::size_t count = rows.reference.size();
+  for (const auto& [name, kind] :
+       {std::pair("flow", Path::flow), std::pair("ridge", Path::ridge)}) {
+    const auto predictions = predict_rows(fit, factor, path, kind);
+    risks[name] = json::array();
+    for (std::size_t p = 0; p < path.size(); ++p) {
+      risks[name].push_back(number(measured_risk(std::span(predictions).subspan(p * count, count),
+                                                 rows.reference, rows.reference_variance)));
+    }
   }
   return risks;
 }
-
-}  // namespace
 
 JudgedRows EvaluationSet::judged(std::size_t label) const {
   const auto& by = labels.at(label);
@@ -76,9 +76,7 @@ json evaluate_fit(const EvaluationSet& set, std::size_t label, const LabelFit& f
                                {"to_oracle_low", number(of_ratio[0])},
                                {"to_oracle_high", number(of_ratio[1])}});
   }
-  result["path"] = {{"eta", std::vector<double>(path.begin(), path.end())},
-                    {"flow", risks_along(fit, factor, path, Path::flow, rows)},
-                    {"ridge", risks_along(fit, factor, path, Path::ridge, rows)}};
+  result["path"] = path_risks(fit, factor, path, rows);
   return result;
 }
 

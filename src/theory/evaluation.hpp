@@ -39,13 +39,17 @@ struct EvaluationSet {
   JudgedRows judged(std::size_t label) const;
 };
 
+// {eta, flow, ridge}: risks of a fit along `path` on rows given by their `factor` (predict_rows).
+nlohmann::json path_risks(const LabelFit& fit, std::span<const double> factor,
+                          std::span<const double> path, const JudgedRows& rows);
+
 // What is known of a set beside its numbers: {rows, samples, parts, groups_kept_whole, judged_by,
 // excess}.
 nlohmann::json describe(const EvaluationSet& set, std::size_t label);
 
 // Gradient flow and ridge regression trained on all rows and judged on the set (`risks`, with
 // parts, along `path`): describe() with "rules": [{rule, eta, risk, low, high, to_oracle,
-// to_oracle_low, to_oracle_high}] and "path": {eta, flow, ridge}, risks along it. Intervals (95 %)
+// to_oracle_low, to_oracle_high}] and "path": path_risks. Intervals (95 %)
 // resample parts of the set.
 nlohmann::json evaluate_fit(const EvaluationSet& set, std::size_t label, const LabelFit& fit,
                             std::span<const double> factor, std::span<const double> path,

@@ -18,6 +18,7 @@ using nlohmann::json;
 
 namespace {
 
+constexpr std::size_t shown_path_points = 60;
 constexpr std::size_t study_path_points = 120;
 
 json point_rules(std::span<const RuleRisk> risks) {
@@ -86,6 +87,20 @@ void check_finite(const StudyRows& rows) {
             "mean nothing) correct the data file",
             labels.name);
   }
+}
+
+// Risks along the path of gradient descent, out of sample and in sample.
+json path_json(const Block& block, const BlockLabels& data, const LabelFit& fit) {
+  const auto path =
+      eta_grid(std::span(block.modes.eigen.values).first(block.modes.modes), shown_path_points);
+  auto risks = path_risks(fit, block.modes.factor, path,
+                          {data.test_reference, data.test_reference_variance, {}});
+  if (!data.train_reference.empty()) {
+    risks["in_sample"] = path_risks(fit, in_sample_factor(block.modes), path,
+                                    {data.train_reference, data.train_reference_variance, {}})
+                             .at("flow");
+  }
+  return risks;
 }
 
 json point_classes(const std::vector<ErrorRate>& rates) {
@@ -215,6 +230,7 @@ json study_point(const StudyRows& rows, const StudyPlan& plan, const StudyPoint&
                                          risks.noise, at)) {
         set["plug_in"].push_back(p.usable() ? json(p.risk) : json(nullptr));
       }
+      if (draw == 0) set["path"] = path_json(block, data, fit);
     }
     risks_on[0][l] = std::move(risks.rules);
     result["labels"].push_back(std::move(set));

@@ -39,18 +39,6 @@ std::vector<double> part_risks(std::span<const double> predictions, const Judged
   return sums;
 }
 
-// The training rows as a test set of their own: factor_ik = l_k U_ik.
-std::vector<double> in_sample_factor(const HeldOutModes& modes) {
-  std::vector<double> factor(modes.train * modes.modes);
-  for (std::size_t i = 0; i < modes.train; ++i) {
-    for (std::size_t k = 0; k < modes.modes; ++k) {
-      factor[i * modes.modes + k] =
-          modes.eigen.values[k] * modes.eigen.vectors[k * modes.train + i];
-    }
-  }
-  return factor;
-}
-
 // Risks of predictions (points, rows).
 std::vector<double> risks_of(std::span<const double> predictions, std::size_t points,
                              std::span<const double> reference, std::span<const double> variance) {
@@ -68,6 +56,17 @@ double least(std::span<const double> grid, std::span<const double> scores) {
 }
 
 }  // namespace
+
+std::vector<double> in_sample_factor(const HeldOutModes& modes) {
+  std::vector<double> factor(modes.train * modes.modes);
+  for (std::size_t i = 0; i < modes.train; ++i) {
+    for (std::size_t k = 0; k < modes.modes; ++k) {
+      factor[i * modes.modes + k] =
+          modes.eigen.values[k] * modes.eigen.vectors[k * modes.train + i];
+    }
+  }
+  return factor;
+}
 
 std::span<const RuleName> rule_names() {
   return names;

@@ -83,6 +83,9 @@ std::vector<RuleStop> mode_stops(std::span<const double> eigenvalues, const Labe
 std::vector<RuleStop> left_out_stops(const Block& block, std::span<const double> labels,
                                      const LabelModes& modes);
 
+// The training rows as a test set of their own, for predict_rows: factor_ik = l_k U_ik.
+std::vector<double> in_sample_factor(const HeldOutModes& modes);
+
 // Rows that judge a fit.
 struct JudgedRows {
   std::vector<double> reference, reference_variance;

@@ -251,6 +251,25 @@ json corrected_json(const StudyPlan& plan, std::span<const json> points, std::si
           {"covered", covered / static_cast<double>(predicted.size())}};
 }
 
+// One training set as an example: risks along its path, and where each rule stops on it.
+json path_json(std::span<const json> points, std::size_t label) {
+  for (const auto& point : points) {
+    const auto& set = point.at("labels").at(label);
+    if (set.is_null() || !set.contains("path")) continue;
+    json path = set.at("path");
+    path["n"] = point.at("n");
+    path["draw"] = point.at("draw");
+    path["stops"] = json::array();
+    for (const auto& rule : set.at("rules")) {
+      if (rule.at("rule") == "ridge_oracle") continue;  // not on the path
+      path["stops"].push_back(
+          {{"rule", rule.at("rule")}, {"eta", rule.at("eta")}, {"risk", rule.at("risk")}});
+    }
+    return path;
+  }
+  return nullptr;
+}
+
 // The rules of a label set, judged by the test set or an evaluation set.
 json rules_json(const StudyPlan& plan, std::span<const json> points, std::size_t label,
                 std::span<const Resample> by, const std::string& evaluation = "") {
@@ -356,6 +375,7 @@ json study_report(const StudyRows& rows, const StudyPlan& plan, std::span<const 
              {"evaluate", evaluations_json(rows, plan, ordered, label)}};
     const auto oracle = table_of(plan, ordered, of_label(label), "oracle");
     set["plug_in"] = plug_in_json(plan, ordered, label);
+    set["path"] = path_json(ordered, label);
     set["corrected"] = complete(oracle) ? corrected_json(plan, ordered, label, oracle) : nullptr;
     report["labels"].push_back(std::move(set));
   }

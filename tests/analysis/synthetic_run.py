@@ -56,8 +56,11 @@ def study_of(name):
         "evaluate": {"tweets": judged([rule("oracle", [2.75, 2.625])])},
         "plug_in": {"rule": "r", "draws": 3, "risk": [1.9, 1.4], "low": [1.8, 1.2], "high": [2.2, 1.7],
                     "slope": {"value": -0.4, "low": -0.5, "high": -0.3}},
+        "path": {"n": 20, "draw": 0, "eta": [0.01, 0.1, 1.0], "flow": [4.0, 1.5, 2.4],
+                 "ridge": [4.0, 1.6, 2.5], "in_sample": [4.0, 2.0, 0.5], "stops": [
+                     {"rule": "oracle", "eta": 0.1, "risk": 1.5}, {"rule": "never", "eta": None, "risk": 2.5}]},
         "corrected": {"rule": "corrected", "n": 20, "draws": 3, "risk": 1.45, "low": 1.2, "high": 1.8,
-                      "measured": 1.5, "error": -0.03, "plug_in_error": 0.07,
+                      "measured": 1.5, "error": -0.03, "plug_in_error": 0.25,
                       "leave_one_out_error": -0.01, "leverage_bias": 0.08, "scatter": 0.1,
                       "covered": 1.0}}  # fmt: skip
 

@@ -100,7 +100,7 @@ class Compare(unittest.TestCase):
         _, rows = self.rows(text, "Predicted against measured, kernel by kernel")
         self.assertEqual(len(rows), 12)
         header, rows = self.rows(text, "What predictions are off by")
-        self.assertEqual(rows[0][1:], ["4", "0.25", "7 %", "−1 %", "−3 %"])
+        self.assertEqual(rows[0][1:], ["4", "0.25", "25 %", "−1 %", "−3 %"])
         self.assertEqual([row[:2] for row in rows][-1], ["all", "12"])
         self.assertNotIn("## Head draws", text)
         lines = (self.home / "out" / "units.tsv").read_text().splitlines()

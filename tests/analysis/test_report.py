@@ -101,6 +101,15 @@ class Report(unittest.TestCase):
                       "error rate on evaluation sets", "0.300 (0.100 to 0.600)"):
             self.assertIn(words, text)
 
+    def test_risk_along_the_path(self):
+        self.write_total()
+        self.assertIn("One training set of n = 20: risk along the path for target", self.text())
+
+        def leave_out(report):
+            report["learning_curves"]["labels"][0]["path"] = None
+        self.write_total(leave_out)
+        self.assertNotIn("risk along the path", self.text())
+
     def test_evaluation_sets(self):
         self.write_total()
         text = self.text()

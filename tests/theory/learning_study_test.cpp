@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -159,6 +160,34 @@ TEST(LearningStudy, CurvesFallAndStatementsAgree) {
 }
 
 // The mean over draws of what points say, whatever order they come in.
+// The path that is shown is that of the first draw at the largest size: no stop on it is better
+// than its best, and it begins at the null risks.
+TEST(LearningStudy, ShowsThePathOfOneTrainingSet) {
+  const auto rows = make_rows();
+  const auto plan = plan_study(draw_study_split(rows, 100, 1), {40, 80}, 2, 1);
+  const auto report = report_of(rows, plan);
+  const auto& path = report.at("labels").at(0).at("path");
+  EXPECT_EQ(path.at("n"), 80);
+  EXPECT_EQ(path.at("draw"), 0);
+  const auto flow = path.at("flow").get<std::vector<double>>();
+  ASSERT_EQ(path.at("eta").size(), flow.size());
+  ASSERT_EQ(path.at("in_sample").size(), flow.size());
+  const double best = *std::min_element(flow.begin(), flow.end());
+  std::set<std::string> rules;
+  for (const auto& stop : path.at("stops")) {
+    const std::string rule = stop.at("rule");
+    rules.insert(rule);
+    EXPECT_GE(stop.at("risk").get<double>(), 0.99 * best) << rule;
+    if (rule == "oracle") {
+      EXPECT_NEAR(stop.at("risk").get<double>(), best, 0.01 * best);
+    }
+    if (rule == "null") {
+      EXPECT_NEAR(stop.at("risk").get<double>(), flow[0], 0.1 * flow[0]);
+    }
+  }
+  EXPECT_TRUE(rules.contains("never") && rules.contains("gcv") && !rules.contains("ridge_oracle"));
+}
+
 TEST(LearningStudy, ReportsAreMeansOverDraws) {
   const auto rows = make_rows(300, false);
   const auto plan = plan_study(draw_study_split(rows, 60, 3), {25, 50}, 4, 3);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import classes
 from .blocks import Unavailable, beside, figure, folded, missing, paragraph, table
 from .figures import learning_curves as drawing
+from .figures import risk_path
 from .headline import last, risk_name
 from .numbers import at, interval, number, of_interval, percent, text
 from .rundata import KernelData
@@ -125,10 +126,24 @@ def one_label(kernel: KernelData, name: str, number_of: int) -> list[dict]:
         right.append(missing("no rules were measured for this label set " + _why(kernel)))
     if label:
         right.append(_plug_in_table(label))
+    if number_of < MOST_FIGURES and at(study, "path"):
+        left += _path(name, number_of, study)
     blocks = [beside(left, right)]
     if study and study.get("rules"):
         blocks.append(folded(f"All sizes and slopes: {name}", _details(kernel, study)))
     return blocks
+
+
+def _path(name: str, number_of: int, study: dict) -> list[dict]:
+    path = study["path"]
+    drawn = risk_path.draw(path, f"{risk_name(study)} (y²)")
+    if drawn is None:
+        return []
+    return [figure(
+        f"risk-path-{number_of + 1}", drawn,
+        f"One training set of n = {text(at(path, 'n'))}: risk along the path for {name}, and where "
+        "each rule stops. In sample the rows that were trained on are judged by their references.",
+        f"Risk against total step size for {name}")]  # fmt: skip
 
 
 def _judge(kernel: KernelData, study: dict) -> str:
