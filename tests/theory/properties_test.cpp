@@ -29,14 +29,14 @@ struct Change {
 // none, but those with a unit of their own.
 bool has_unit(const std::string& key) {
   for (const char* name : {"value", "low", "high", "risk", "standard_error", "never_stopping",
-                           "in_sample", "measured"}) {
+                           "in_sample", "measured", "flow", "ridge"}) {
     if (key == name) return true;
   }
   return false;
 }
 std::string unit_of(const std::string& key, const std::string& around) {
   if (key == "slope" || key == "eta_slope") return "1";
-  if (key == "eta_median") return "1/l of K/n";
+  if (key == "eta_median" || key == "eta") return "1/l of K/n";
   return around;
 }
 
@@ -45,8 +45,9 @@ std::size_t expect_changed(const json& a, const json& b, const Change& change, d
                            const std::string& path, const std::string& key = "",
                            const std::string& around = "") {
   if (a.is_number() && b.is_number()) {
-    const double factor =
-        has_unit(key) ? change.of(around) : (key == "eta_median" ? change.of(around) : 1.0);
+    const double factor = has_unit(key)
+                              ? change.of(around)
+                              : (key == "eta_median" || key == "eta" ? change.of(around) : 1.0);
     const double x = a.get<double>() * factor, y = b.get<double>();
     EXPECT_NEAR(y, x, tolerance * std::max(std::abs(x), 1e-3 * factor)) << path;
     return 1;
