@@ -17,4 +17,4 @@ directory=$(sed -n 's/^directory *= *"\(.*\)".*/\1/p' "$job")
 say "report"
 PYTHONPATH=analysis .venv/bin/python -m ntkspectra.report.command "$directory"
 say "done in $((SECONDS - start)) s, $run_time s of them the run; results are in $directory"
-find "$directory" -type f -printf '%10s bytes  %p\n' | sort -k3
+find "$directory" -type f -not -name '.*' -printf '%10s bytes  %p\n' | sort -k3
