@@ -275,6 +275,14 @@ def relative(a, b):
 class Case(unittest.TestCase):
     """A test with a temporary directory of its own, and jobs in it."""
 
+    @classmethod
+    def lasting(cls):
+        """A case for setUpClass: its home lasts for all tests of the class."""
+        case = cls("setUp")
+        Case.setUp(case)
+        cls.addClassCleanup(case.doCleanups)
+        return case
+
     def setUp(self):
         self.generator = np.random.default_rng(20)
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="ntk-test-"))

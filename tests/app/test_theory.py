@@ -19,9 +19,7 @@ class LearningCurves(support.Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        case = cls("setUp")
-        support.Case.setUp(case)
-        cls.addClassCleanup(case.doCleanups)
+        case = cls.lasting()
         cls.home_of_run = case.home
         cls.train = support.write_targets(case.home / "train.h5", case.generator, 200)
         case.run_well("run", case.theory_job(), ranks=2)

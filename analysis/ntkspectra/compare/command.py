@@ -6,12 +6,14 @@ import argparse
 import pathlib
 import sys
 
-USAGE, FAILED = 2, 1
+from ..complaint import FAILED, USAGE, complain, missing_package
+
+COMMAND = "ntk-compare"
 
 
 def _arguments(argv) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="ntk-compare",
+        prog=COMMAND,
         description="Tabulates the learning curves of several run directories side by side: "
         "comparison.md, units.tsv and figures.",
     )
@@ -22,25 +24,20 @@ def _arguments(argv) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _complain(message, code: int) -> int:
-    print("ntk-compare: " + " ".join(str(message).split()), file=sys.stderr)
-    return code
-
-
 def main(argv=None) -> int:
     arguments = _arguments(argv)
     try:
         from ..report.figures import style
         from . import figures, tables, units
     except ImportError as error:
-        return _complain(f"{error}; `pip install` the analysis folder brings what it needs", FAILED)
+        return missing_package(COMMAND, error)
     try:
         found = units.collect(arguments.runs)
     except (FileNotFoundError, ValueError) as error:
-        return _complain(error, USAGE)
+        return complain(COMMAND, error, USAGE)
     kernels = list(dict.fromkeys(u.kernel for u in found))
     if arguments.kernel not in kernels:
-        return _complain(f"no run has a kernel {arguments.kernel} (there are {', '.join(kernels)}) "
+        return complain(COMMAND, f"no run has a kernel {arguments.kernel} (there are {', '.join(kernels)}) "
                          "name one of them with --kernel", USAGE)
     folder = pathlib.Path(arguments.output)
     shown = [u for u in found if u.kernel == arguments.kernel]
@@ -54,7 +51,7 @@ def main(argv=None) -> int:
             if figure is not None:
                 style.to_png(figure, folder / f"{name}.png")
     except OSError as error:
-        return _complain(error, FAILED)
+        return complain(COMMAND, error, FAILED)
     print(tables.agreements(found))
     print(f"{len(found)} kernels and label sets of {len(arguments.runs)} runs in {folder}")
     return 0

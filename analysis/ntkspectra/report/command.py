@@ -6,12 +6,14 @@ import argparse
 import pathlib
 import sys
 
-USAGE, FAILED = 2, 1
+from ..complaint import FAILED, USAGE, complain, missing_package
+
+COMMAND = "ntk-report"
 
 
 def _arguments(argv) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="ntk-report", description="Makes one self-contained HTML file of a run directory."
+        prog=COMMAND, description="Makes one self-contained HTML file of a run directory."
     )
     parser.add_argument("run", metavar="RUN_DIR", help="directory with kernel.h5, theory.json, ...")
     parser.add_argument("-o", dest="output", metavar="FILE", help="instead of RUN_DIR/report.html")
@@ -20,24 +22,19 @@ def _arguments(argv) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _complain(message, code: int) -> int:
-    print("ntk-report: " + " ".join(str(message).split()), file=sys.stderr)
-    return code
-
-
 def main(argv=None) -> int:
     arguments = _arguments(argv)
     try:
         from . import page
         from .figures import style
     except ImportError as error:
-        return _complain(f"{error}; `pip install` the analysis folder brings what it needs", FAILED)
+        return missing_package(COMMAND, error)
     try:
         text, drawings = page.build(arguments.run, arguments.kernel)
     except FileNotFoundError as error:
-        return _complain(error, USAGE)
+        return complain(COMMAND, error, USAGE)
     except KeyError as error:
-        return _complain(error.args[0], USAGE)
+        return complain(COMMAND, error.args[0], USAGE)
     output = pathlib.Path(arguments.output or pathlib.Path(arguments.run) / "report.html")
     try:
         # A lone surrogate in a name must not cost the report.
@@ -50,7 +47,7 @@ def main(argv=None) -> int:
                 style.to_png(drawing, folder / f"{name}.png")
             print(f"{len(drawings)} figures in {folder}")
     except OSError as error:
-        return _complain(error, FAILED)
+        return complain(COMMAND, error, FAILED)
     return 0
 
 
